@@ -1,0 +1,28 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/message.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace pusher::inline v0 {
+
+/// Tells a subscriber that it missed messages of a topic that its subscriptions matched.
+struct gap {
+    /// The first and last missed place in the topic's history; what lies between was not all missed if
+    /// `last - first + 1` exceeds `count`.
+    struct range {
+        std::uint64_t first = 0;
+        std::uint64_t last = 0;
+
+        friend bool operator==(const range&, const range&) = default;
+    };
+
+    std::string_view topic;
+    std::uint64_t count = 0;      ///< missed messages, exactly
+    std::optional<range> offsets; ///< only on a topic with history
+};
+
+} // namespace pusher::inline v0

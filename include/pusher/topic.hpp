@@ -1,0 +1,68 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/utf8.hpp>
+#include <pusher/version.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+namespace pusher::inline v0 {
+
+/// Longest topic, filter or type, in bytes.
+inline constexpr std::size_t max_topic_size = 255;
+
+/// Most levels (`a/b/c` has three) of a filter.
+inline constexpr std::size_t max_filter_levels = 32;
+
+/// How the text given to `subscribe` is to be read.
+enum class match_mode : unsigned char {
+    exact,  ///< a topic, compared byte by byte
+    filter, ///< a pattern: `+` is any one level, a final `#` is the rest and its parent (MQTT 5.0, section 4.7)
+};
+
+namespace detail {
+
+inline bool is_name(std::string_view text) noexcept {
+    auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+    return text.size() <= max_topic_size && std::none_of(text.begin(), text.end(), control) &&
+           is_valid_utf8(text);
+}
+
+} // namespace detail
+
+/// Whether `text` is a topic: valid UTF-8 without control characters, 1 to 255 bytes.
+///
+/// `*`, `+` and `#` are ordinary characters of a topic; only filters give `+` and `#` a meaning.
+[[nodiscard]] inline bool is_valid_topic(std::string_view text) noexcept {
+    return !text.empty() && detail::is_name(text);
+}
+
+/// Whether `text` is a type: valid UTF-8 without control characters, at most 255 bytes, not reserved. Empty is
+/// "no type".
+[[nodiscard]] inline bool is_valid_type(std::string_view text) noexcept {
+    return detail::is_name(text) && !text.starts_with("pusher.");
+}
+
+/// Whether `text` is a filter: a valid topic in which `+` and `#` stand alone in their level, `#` only last, and
+/// with at most 32 levels.
+[[nodiscard]] inline bool is_valid_filter(std::string_view text) noexcept {
+    if (!is_valid_topic(text))
+        return false;
+    std::size_t levels = 0;
+    for (std::size_t at = 0; at <= text.size();) {
+        const auto end = std::min(text.find('/', at), text.size());
+        const auto level = text.substr(at, end - at);
+        if (++levels > max_filter_levels)
+            return false;
+        if (level.find_first_of("+#") != level.npos && level.size() != 1)
+            return false;
+        if (level == "#" && end != text.size())
+            return false;
+        at = end + 1;
+    }
+    return true;
+}
+
+} // namespace pusher::inline v0
