@@ -26,11 +26,11 @@ struct header {
 ///
 /// Offsets count from 1 within an epoch. A new epoch means a new history: offsets of another epoch mean nothing
 /// in it. A topic without history has no positions.
-struct position {
+struct topic_position {
     std::uint64_t epoch = 0;
     std::uint64_t offset = 0;
 
-    friend bool operator==(const position&, const position&) = default;
+    friend bool operator==(const topic_position&, const topic_position&) = default;
 };
 
 /// The wall clock's time, in UTC, to the clock's own resolution.
@@ -57,7 +57,7 @@ public:
         std::span<const header> headers;
         std::uint64_t sequence = 0;       ///< the broker's publish sequence, from 1
         std::uint64_t sequence_epoch = 0; ///< the life of the broker that `sequence` counts in
-        std::optional<position> position; ///< only on a topic with history
+        std::optional<topic_position> position; ///< only on a topic with history
         std::optional<wall_time> receive_time;
         wall_clock clock = &std::chrono::system_clock::now; ///< asked when `receive_time` is not set
     };
@@ -78,7 +78,7 @@ public:
     [[nodiscard]] std::uint64_t sequence_epoch() const noexcept { return f_.sequence_epoch; }
 
     /// The place in the topic's history, if the topic has one.
-    [[nodiscard]] const std::optional<position>& position() const noexcept { return f_.position; }
+    [[nodiscard]] const std::optional<topic_position>& position() const noexcept { return f_.position; }
 
     /// When the broker accepted the message. A message that no one stored reads the clock when first asked.
     [[nodiscard]] wall_time receive_time() const {
@@ -115,8 +115,8 @@ private:
     friend class message;
 
     struct state {
-        explicit state(std::size_t bytes, std::size_t header_count) : view(message::fields{}) {
-            bytes_.reserve(bytes);
+        state(std::size_t byte_count, std::size_t header_count) : view(message::fields{}) {
+            bytes_.reserve(byte_count);
             headers_.reserve(header_count);
         }
         std::string_view keep(std::string_view text) {
