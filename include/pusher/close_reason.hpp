@@ -11,7 +11,7 @@ namespace pusher::inline v0 {
 /// Why a session ends, in the numbers of WebSocket (RFC 6455, section 7.4.1), which every transport shares.
 enum class close_code : std::uint16_t {
     normal = 1000,
-    going_away = 1001,     ///< the broker drains
+    going_away = 1001, ///< the broker drains
     protocol_error = 1002,
     invalid_data = 1007,   ///< text that is not UTF-8
     policy = 1008,         ///< refused, kicked, or a timeout
@@ -26,9 +26,7 @@ struct close_reason {
     std::string text; ///< what the peer sees; at most 123 bytes of it, cut at a character
 
     /// The usual code and text for an error.
-    static close_reason from(error_code ec) {
-        return {code_for(ec), ec, ec ? ec.message() : std::string()};
-    }
+    static close_reason from(error_code ec) { return {code_for(ec), ec, ec ? ec.message() : std::string()}; }
 
     static close_code code_for(error_code ec) noexcept {
         if (!ec)

@@ -19,15 +19,15 @@ using error_code = boost::system::error_code;
 ///
 /// Zero is success, as everywhere with `error_code`. The values are not part of a wire format.
 enum class errc {
-    invalid_topic = 1,      ///< empty, too long, not UTF-8, or with control characters
-    invalid_filter,         ///< `+` or `#` not alone in a level, `#` not last, too many levels, or no valid topic
-    invalid_type,           ///< too long, not UTF-8, with control characters, or reserved (`pusher.`)
-    invalid_message,        ///< a request or message that cannot be understood
-    invalid_utf8,           ///< text that is not valid UTF-8
-    message_too_large,      ///< over the limit of the broker, or of the transport that should carry it
-    unsupported,            ///< known, but not available in this combination
-    no_history,             ///< the topic keeps no history, so nothing can be resumed or replayed
-    too_many_topics,        ///< the broker's limit of topics with state
+    invalid_topic = 1, ///< empty, too long, not UTF-8, or with control characters
+    invalid_filter,    ///< `+` or `#` not alone in a level, `#` not last, too many levels, or no valid topic
+    invalid_type,      ///< too long, not UTF-8, with control characters, or reserved (`pusher.`)
+    invalid_message,   ///< a request or message that cannot be understood
+    invalid_utf8,      ///< text that is not valid UTF-8
+    message_too_large, ///< over the limit of the broker, or of the transport that should carry it
+    unsupported,       ///< known, but not available in this combination
+    no_history,        ///< the topic keeps no history, so nothing can be resumed or replayed
+    too_many_topics,   ///< the broker's limit of topics with state
     too_many_subscriptions, ///< the session's limit of subscriptions
     too_many_sessions,      ///< the broker's limit of sessions
     too_many_connections,   ///< the limit of connections from one address

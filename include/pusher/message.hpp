@@ -24,8 +24,8 @@ struct header {
 
 /// Where a message stands in its topic's history.
 ///
-/// Offsets count from 1 within an epoch. A new epoch means a new history: offsets of another epoch mean nothing
-/// in it. A topic without history has no positions.
+/// Offsets count from 1 within an epoch. A new epoch means a new history: offsets of another epoch mean
+/// nothing in it. A topic without history has no positions.
 struct topic_position {
     std::uint64_t epoch = 0;
     std::uint64_t offset = 0;
@@ -55,8 +55,8 @@ public:
         std::string_view key;     ///< for conflation; empty: none
         std::string_view id;      ///< the publisher's own; empty: none
         std::span<const header> headers;
-        std::uint64_t sequence = 0;       ///< the broker's publish sequence, from 1
-        std::uint64_t sequence_epoch = 0; ///< the life of the broker that `sequence` counts in
+        std::uint64_t sequence = 0;             ///< the broker's publish sequence, from 1
+        std::uint64_t sequence_epoch = 0;       ///< the life of the broker that `sequence` counts in
         std::optional<topic_position> position; ///< only on a topic with history
         std::optional<wall_time> receive_time;
         wall_clock clock = &std::chrono::system_clock::now; ///< asked when `receive_time` is not set

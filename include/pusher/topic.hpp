@@ -19,7 +19,8 @@ inline constexpr std::size_t max_filter_levels = 32;
 /// How the text given to `subscribe` is to be read.
 enum class match_mode : unsigned char {
     exact,  ///< a topic, compared byte by byte
-    filter, ///< a pattern: `+` is any one level, a final `#` is the rest and its parent (MQTT 5.0, section 4.7)
+    filter, ///< a pattern: `+` is any one level, a final `#` is the rest and its parent (MQTT 5.0,
+            ///< section 4.7)
 };
 
 namespace detail {
@@ -39,14 +40,14 @@ inline bool is_name(std::string_view text) noexcept {
     return !text.empty() && detail::is_name(text);
 }
 
-/// Whether `text` is a type: valid UTF-8 without control characters, at most 255 bytes, not reserved. Empty is
-/// "no type".
+/// Whether `text` is a type: valid UTF-8 without control characters, at most 255 bytes, not reserved. Empty
+/// is "no type".
 [[nodiscard]] inline bool is_valid_type(std::string_view text) noexcept {
     return detail::is_name(text) && !text.starts_with("pusher.");
 }
 
-/// Whether `text` is a filter: a valid topic in which `+` and `#` stand alone in their level, `#` only last, and
-/// with at most 32 levels.
+/// Whether `text` is a filter: a valid topic in which `+` and `#` stand alone in their level, `#` only last,
+/// and with at most 32 levels.
 [[nodiscard]] inline bool is_valid_filter(std::string_view text) noexcept {
     if (!is_valid_topic(text))
         return false;
