@@ -1,0 +1,301 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/filter_table.hpp>
+#include <pusher/detail/subscriber.hpp>
+#include <pusher/detail/topic_table.hpp>
+#include <pusher/detail/turn.hpp>
+#include <pusher/error.hpp>
+#include <pusher/observer.hpp>
+#include <pusher/publish_options.hpp>
+#include <pusher/subscribe_options.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0::detail {
+
+struct core_params {
+    history_params history;
+    std::function<history_params(std::string_view)> history_for; ///< instead of `history`, by topic
+    std::size_t topics = 1'000'000;                              ///< with state
+    std::size_t subscriptions = 1024;                            ///< of one queue subscriber
+    std::size_t message_bytes = 1024 * 1024;
+    std::size_t deferred_messages = 65'536; ///< published by handlers during one dispatch
+    std::size_t run_messages = 128;         ///< a longer run is flushed early
+    std::size_t run_bytes = 64 * 1024;
+    std::size_t turn_messages = 4096;
+    std::size_t turn_bytes = 1024 * 1024;
+    std::uint64_t sequence_epoch = 1; ///< names this broker's life; random in a real one
+    std::uint64_t hash_seed = 0;      ///< secret in a real one
+    wall_clock wall = &std::chrono::system_clock::now;
+    steady_time (*steady)() = &std::chrono::steady_clock::now;
+};
+
+/// Topics, subscriptions and fan-out: everything that a broker does between its sockets, without any.
+///
+/// It is driven: `publish` only notes what is for whom, and asks `schedule` for one call of `flush` when the
+/// event loop's turn ends. Not thread safe. Handlers may call it from inside; sinks may not.
+class core {
+public:
+    using schedule_function = void (*)(void*);
+
+    core(core_params p, schedule_function on_pending, void* context)
+        : params_(std::move(p)),
+          schedule_(on_pending),
+          context_(context),
+          topics_(params_.hash_seed),
+          filters_(params_.hash_seed) {
+        slots_.push_back(nullptr); // slot 0 is nobody
+        turn_.make_slots(1);
+    }
+    core(const core&) = delete;
+    core& operator=(const core&) = delete;
+    ~core() { clear(); }
+
+    void observe(observer* o) noexcept { observer_ = o; }
+
+    // ---- subscribers and subscriptions: impl/core_subscribe.hpp
+
+    void add(const subscriber_ptr& s);
+    /// Ends all its subscriptions. What was queued for it is lost and counted; flush first to avoid that.
+    void remove(subscriber_base& s);
+    void bind(subscriber_base& s, std::string_view uid);
+
+    /// \param resume_after also replays what was published after this sequence, where there is history.
+    subscribe_result subscribe(
+        subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec,
+        std::optional<std::uint64_t> resume_after = {});
+    /// \return false if there was no such subscription.
+    bool unsubscribe(subscriber_base& s, std::string_view text, std::string_view type, match_mode match);
+    void unsubscribe_all(subscriber_base& s);
+
+    [[nodiscard]] subscriber_base* find(std::uint64_t id) const noexcept {
+        const auto slot = static_cast<std::size_t>(id & slot_mask);
+        return slot < slots_.size() && slots_[slot] && slots_[slot]->id == id ? slots_[slot].get() : nullptr;
+    }
+    template <class F>
+    void for_each_subscriber(F&& f) const;
+    template <class F>
+    void for_each_of_uid(std::string_view uid, F&& f) const;
+    /// Each subscriber of a topic once, those of matching filters and of single types included.
+    template <class F>
+    void for_each_subscriber_of(std::string_view topic, F&& f) const;
+
+    // ---- publishing: impl/core_publish.hpp
+
+    receipt publish(std::string_view topic, std::string_view payload, const publish_options& o = {});
+    receipt broadcast(std::string_view label, std::string_view payload, const publish_options& o = {});
+    receipt push_to(
+        std::string_view uid, std::string_view label, std::string_view payload,
+        const publish_options& o = {});
+
+    // ---- delivery: impl/core_flush.hpp
+
+    /// Ends the turn: writes to everybody who has something to get, and lets those who catch up read on.
+    void flush();
+    /// Queues bytes of its own for a subscriber, in order with the messages.
+    void reply(queue_subscriber& s, std::string_view frame);
+    /// Gives a subscriber a connection. What waited goes out at the end of the turn.
+    void attach(queue_subscriber& s, const encoding& as, sink& to);
+    /// Takes the connection away: what comes is queued.
+    void detach(queue_subscriber& s);
+    /// The connection takes bytes again.
+    void writable(queue_subscriber& s);
+    /// Takes the next message, for a subscriber without a connection. False: there is none.
+    template <class OnMessage, class OnGap>
+    bool take(queue_subscriber& s, OnMessage&& f, OnGap&& told);
+    /// Counts messages that were taken by the sink, and then could not be delivered.
+    void undeliverable(queue_subscriber& s, const message& m);
+    /// The turn's messages that one subscriber has not been given yet.
+    [[nodiscard]] bool has_pending(const queue_subscriber& s) const noexcept {
+        return turn_.has(s.slot) || (s.box && !s.box->empty());
+    }
+
+    [[nodiscard]] const core_counters& counters() const noexcept { return counters_; }
+    [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
+    [[nodiscard]] const core_params& params() const noexcept { return params_; }
+    [[nodiscard]] std::size_t topics() const noexcept { return topics_.size(); }
+    [[nodiscard]] std::size_t filters() const noexcept { return filters_.size(); }
+    [[nodiscard]] std::size_t subscriptions() const noexcept { return subscriptions_; }
+    /// Subscribers whose outbox is over half of its limit.
+    [[nodiscard]] std::size_t pressured() const noexcept { return pressured_; }
+    [[nodiscard]] const topic_state* find_topic(std::string_view name) const noexcept {
+        return topics_.find(name);
+    }
+
+    /// Removes every subscriber. Handles that outlive the core find it gone.
+    void clear();
+
+private:
+    static constexpr std::uint64_t slot_mask = 0xFF'FFFF;
+
+    /// A publish made by a handler: its turn comes when the handlers of the one before are done.
+    struct deferred {
+        pinned_message message;
+        std::uint64_t publisher;
+        std::vector<group*> groups; ///< pinned
+        std::vector<subscriber_ptr> subscribers;
+    };
+
+    struct sub_options {
+        overflow_policy overflow;
+        bool used;
+    };
+
+    void schedule() {
+        if (!scheduled_) {
+            scheduled_ = true;
+            schedule_(context_);
+        }
+    }
+
+    // subscriptions
+    pattern* find_pattern(std::string_view text, match_mode match) const noexcept;
+    group* find_group(std::string_view text, std::string_view type, match_mode match) const noexcept;
+    topic_state& topic_with_history(std::string_view name);
+    void give_history(topic_state& t);
+    group& make_group(pattern& p, std::string_view type);
+    void register_group(group& g);
+    void release(group& g);
+    void release(pattern& p);
+    std::optional<std::size_t> find_sub(const subscriber_base& s, const group& g) const noexcept;
+    void join(subscriber_base& s, std::size_t sub, bool no_echo);
+    void leave_group(subscriber_base& s, std::size_t sub);
+    void unlink(subscriber_base& s, std::size_t sub);
+    void compact(group& g);
+    void close_runs(const pattern& p);
+    void close_run(topic_state& t);
+    static pattern& pattern_of(group& g) noexcept {
+        return g.what == group::kind::typed ? *static_cast<typed_group&>(g).of : static_cast<pattern&>(g);
+    }
+    static std::string_view type_of(const group& g) noexcept {
+        return g.what == group::kind::typed ? static_cast<const typed_group&>(g).type.view()
+                                            : std::string_view();
+    }
+    /// Whether a live subscription of `s` matches, made before the message.
+    bool matches_live(
+        const subscriber_base& s, std::string_view topic, std::string_view type, std::uint64_t publisher,
+        std::uint64_t sequence) const;
+    bool matches(const group& g, std::string_view topic, std::string_view type) const;
+    overflow_policy policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const;
+
+    // publishing
+    error_code check(
+        const topic_state* t, std::string_view topic, std::string_view payload,
+        const publish_options& o) const;
+    message::fields
+    make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const;
+    void append(
+        topic_state& t, const message::fields& m, std::uint64_t publisher, std::uint32_t run_index,
+        std::uint32_t slice);
+    std::uint32_t open(topic_state& t);
+    open_run::plan& plan_for(std::uint32_t run_index, std::string_view type);
+    void trim(topic_state& t);
+    void flush_if_long(std::uint32_t run_index);
+    std::size_t dispatch(
+        const message& m, std::uint64_t publisher, std::span<group* const> groups,
+        std::span<const subscriber_ptr> subscribers);
+    std::size_t call_group(group& g, const message& m, std::uint64_t publisher);
+    void call(handler_subscriber& s, const message& m);
+    void tell(handler_subscriber& s, const gap& g);
+    void threw(const subscriber_base& s, std::string_view topic);
+    std::size_t defer(
+        const message& m, std::uint64_t publisher, std::span<group* const> groups,
+        std::vector<subscriber_ptr> subscribers);
+    void run_deferred();
+    receipt publish_to(
+        std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
+        const publish_options& o, bool in_history);
+
+    // delivery
+    void end_turn();
+    void deliver_turn(queue_subscriber& s, std::uint32_t head);
+    void write_slice(queue_subscriber& s, const run_ptr& r);
+    void write_selected(queue_subscriber& s);
+    bool select(queue_subscriber& s, std::uint32_t head);
+    template <class OnMessage, class OnReply>
+    void for_each_selected(OnMessage&& on_message, OnReply&& on_reply);
+    void park_selected(queue_subscriber& s, std::size_t skip);
+    outbox& box_of(queue_subscriber& s) {
+        if (!s.box)
+            s.box = std::make_unique<outbox>();
+        return *s.box;
+    }
+    void enforce_limits(queue_subscriber& s);
+    void drop(queue_subscriber& s, const run& r, std::uint32_t index, drop_cause why);
+    void overflow(queue_subscriber& s);
+    bool drain(queue_subscriber& s);
+    void update_pressure(queue_subscriber& s) noexcept;
+    void forget_queued(queue_subscriber& s, drop_cause why);
+    void observe_gap(const subscriber_base& s, const gap& g) {
+        if (observer_)
+            observer_->at_gap(s.info(), g);
+    }
+
+    // catching up: impl/core_catchup.hpp
+    void start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo);
+    void stop_cursor(subscriber_base& s, std::uint32_t group_id);
+    void schedule_catchup(subscriber_base& s);
+    void run_catchups();
+    void read_on(subscriber_base& s);
+    void go_live(subscriber_base& s);
+    bool wants(
+        const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
+        std::uint64_t offset) const;
+    void tell_gap(
+        subscriber_base& s, const topic_state& t, std::uint64_t count, std::uint64_t first,
+        std::uint64_t last, std::uint64_t sequence);
+    void trimmed(topic_state& t, const history::place& p, std::uint64_t offset);
+
+    core_params params_;
+    schedule_function schedule_;
+    void* context_;
+    observer* observer_ = nullptr;
+    topic_table topics_;
+    filter_table filters_;
+    std::vector<group*> groups_;
+    std::vector<std::uint32_t> free_groups_;
+    std::vector<subscriber_ptr> slots_;
+    std::vector<std::uint32_t> free_slots_;
+    std::vector<std::uint32_t> left_slots_; ///< free when the turn is over
+    std::vector<std::uint32_t> stamps_;     ///< by slot, for counting each subscriber once
+    std::uint32_t stamp_ = 0;
+    boost::unordered_flat_map<std::string_view, std::pair<shared_text, std::vector<std::uint32_t>>, text_hash>
+        uids_{0, text_hash(params_.hash_seed)};
+    std::vector<sub_options> options_;
+    std::vector<std::uint32_t> free_options_;
+    turn turn_;
+    std::deque<deferred> deferred_;
+    std::vector<subscriber_ptr> catchups_; ///< whose turn to read on comes at the next flush
+    std::vector<filter_node*> matched_;    ///< room for one publish
+    std::vector<group*> called_;           ///< room for one publish
+    std::vector<std::uint64_t> selection_; ///< room for one session's turn
+    std::vector<std::uint32_t> selected_replies_;
+    scratch room_;
+    core_counters counters_;
+    std::uint64_t sequence_ = 0;
+    std::uint64_t serial_ = 0;
+    std::size_t subscriptions_ = 0;
+    std::size_t no_echo_subscriptions_ = 0;
+    std::size_t pressured_ = 0;
+    bool scheduled_ = false;
+    bool dispatching_ = false;
+    bool flushing_ = false;
+};
+
+} // namespace pusher::inline v0::detail
+
+#include <pusher/detail/impl/core_catchup.hpp>
+#include <pusher/detail/impl/core_flush.hpp>
+#include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_subscribe.hpp>

@@ -1,0 +1,53 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/gap.hpp>
+#include <pusher/message.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace pusher::inline v0 {
+
+/// How a dialect writes messages for a framing: one object per (dialect, framing), shared by all sessions
+/// that use it. A message is encoded at most once for each, and the bytes go to everybody.
+///
+/// Both functions append exactly one frame and depend on nothing but their arguments.
+class encoding {
+public:
+    encoding() = default;
+    encoding(const encoding&) = delete;
+    encoding& operator=(const encoding&) = delete;
+
+    /// Appends a message as one frame.
+    virtual void push(const message& m, std::string& out) const = 0;
+
+    /// Appends a gap marker as one frame. Nothing appended: this encoding has no way to tell.
+    virtual void gap(const pusher::gap& g, std::string& out) const = 0;
+
+protected:
+    ~encoding() = default;
+};
+
+/// Where a session's bytes go: the sending half of a link.
+class sink {
+public:
+    /// Takes as many bytes as the connection accepts without waiting, and says how many.
+    ///
+    /// \param bytes whole frames, back to back; they are only valid during the call.
+    /// \param ends the end of each frame in `bytes`; for links whose frames are datagrams, empty otherwise.
+    ///
+    /// Fewer than all means that the link is blocked: it will say when to go on, and until then it is not
+    /// called again. A link that is broken takes nothing and reports its end later, never from inside.
+    virtual std::size_t write(std::span<const char> bytes, std::span<const std::uint32_t> ends) noexcept = 0;
+
+    /// Whether `write` needs to know where frames end.
+    [[nodiscard]] virtual bool wants_ends() const noexcept { return false; }
+
+protected:
+    ~sink() = default;
+};
+
+} // namespace pusher::inline v0

@@ -1,0 +1,94 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/shared_text.hpp>
+#include <pusher/detail/text_hash.hpp>
+
+#include <boost/container/options.hpp>
+#include <boost/container/vector.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0::detail {
+
+/// A vector that is 16 bytes when empty, for what there is one of per topic or per session.
+template <class T>
+using compact_vector = boost::container::vector<
+    T, void, boost::container::vector_options<boost::container::stored_size<std::uint32_t>>::type>;
+
+class handler_subscriber;
+
+/// A subscription of one subscriber, seen from the group: where its session's outbox is found, and where the
+/// subscriber lists it, so that either end removes the other without a search.
+struct member {
+    static constexpr std::uint32_t no_echo_bit = 0x80000000U;
+
+    std::uint32_t slot_and_flag; ///< the subscriber's slot; the top bit: not its own publishes
+    std::uint32_t back;          ///< index in the subscriber's list of subscriptions
+
+    [[nodiscard]] std::uint32_t slot() const noexcept { return slot_and_flag & ~no_echo_bit; }
+    [[nodiscard]] bool no_echo() const noexcept { return (slot_and_flag & no_echo_bit) != 0; }
+};
+
+/// The same for a subscriber whose handler runs inside `publish`.
+struct handler_member {
+    handler_subscriber* subscriber; ///< null: left during the dispatch that is under way
+    std::uint64_t born;             ///< only what is sequenced after this is for it
+    std::uint32_t back;
+    bool no_echo;
+};
+
+/// The subscribers of one pattern (a topic or a filter) and one type, or of all its types.
+struct group {
+    enum class kind : std::uint8_t { topic, filter, typed };
+
+    explicit group(kind k) noexcept : what(k) {}
+    group(const group&) = delete;
+    group& operator=(const group&) = delete;
+
+    compact_vector<member> members;
+    std::unique_ptr<std::vector<handler_member>> handlers;
+    std::uint32_t id = 0;   ///< index in the table of groups
+    std::uint32_t pins = 0; ///< dispatches, deferred messages and cursors that will come back to it
+    kind what;
+    bool blanked = false;     ///< some did leave
+    bool dispatching = false; ///< handlers are being called: leaving ones are blanked, not moved
+
+    [[nodiscard]] bool has_handlers() const noexcept { return handlers && !handlers->empty(); }
+    [[nodiscard]] bool empty() const noexcept { return members.empty() && !has_handlers(); }
+};
+
+struct pattern;
+
+/// The group of one type of a pattern.
+struct typed_group : group {
+    typed_group(pattern& p, std::string_view t) : group(kind::typed), of(&p), type(t) {}
+
+    pattern* of;
+    shared_text type;
+};
+
+/// A topic or a filter: the group of those who take all types, and one for each type asked for.
+struct pattern : group {
+    using group::group;
+
+    /// By type; the keys view the groups' own texts.
+    using typed_groups = boost::unordered_flat_map<std::string_view, std::unique_ptr<typed_group>, text_hash>;
+    std::unique_ptr<typed_groups> typed;
+
+    [[nodiscard]] typed_group* find_type(std::string_view type) const noexcept {
+        if (!typed || type.empty())
+            return nullptr;
+        const auto found = typed->find(type);
+        return found == typed->end() ? nullptr : found->second.get();
+    }
+
+    [[nodiscard]] bool no_subscribers() const noexcept { return empty() && (!typed || typed->empty()); }
+};
+
+} // namespace pusher::inline v0::detail

@@ -1,0 +1,206 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/core.hpp>
+
+#include <algorithm>
+
+namespace pusher::inline v0::detail {
+
+inline void
+core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo) {
+    auto& g = *groups_[s.subs[sub].group];
+    if (!s.catching)
+        s.catching = std::make_unique<catchup>();
+    auto c =
+        std::make_unique<cursor>(cursor{&s, &t, g.id, no_echo, from, sequence_, shared_text(type_of(g))});
+    if (!t.cursors)
+        t.cursors = std::make_unique<std::vector<cursor*>>();
+    t.cursors->push_back(c.get());
+    s.catching->cursors.push_back(std::move(c));
+    ++g.pins;
+    schedule_catchup(s);
+}
+
+inline void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
+    auto& cursors = s.catching->cursors;
+    const auto found =
+        std::find_if(cursors.begin(), cursors.end(), [&](const auto& c) { return c->group == group_id; });
+    auto& of_topic = *(*found)->topic->cursors;
+    of_topic.erase(std::find(of_topic.begin(), of_topic.end(), found->get()));
+    if (of_topic.empty())
+        (*found)->topic->cursors.reset();
+    --groups_[group_id]->pins;
+    cursors.erase(found);
+    if (cursors.empty() && s.catching->gaps.empty())
+        s.catching.reset();
+}
+
+inline void core::schedule_catchup(subscriber_base& s) {
+    if (s.scheduled)
+        return;
+    s.scheduled = true;
+    catchups_.push_back(&s);
+    schedule();
+}
+
+/// One bounded batch for each that has something to read: a long replay starves nobody.
+inline void core::run_catchups() {
+    auto now = std::exchange(catchups_, {});
+    for (const auto& s : now) {
+        s->scheduled = false;
+        if (s->owner == this)
+            read_on(*s);
+    }
+}
+
+/// Whether a message from history is for the subscriber.
+inline bool core::wants(
+    const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
+    std::uint64_t offset) const {
+    const auto type = r.type_of(index);
+    const auto& e = r.at(index);
+    bool since_birth = false;
+    for (const auto& c : s.catching->cursors) {
+        if (c->topic != &t)
+            continue;
+        since_birth = since_birth || e.sequence > c->born;
+        if (offset >= c->next && (c->type.empty() || c->type.view() == type) &&
+            !(c->no_echo && e.publisher == s.id))
+            return true;
+    }
+    // Its live subscriptions are not served from this topic meanwhile, so that order is kept and none comes
+    // twice.
+    return since_birth && matches_live(s, r.topic().view(), type, e.publisher, e.sequence);
+}
+
+inline void core::read_on(subscriber_base& s) {
+    constexpr std::size_t most_read = 1024; // those of other types are read too
+    auto* const queue = s.what == subscriber_base::kind::queue ? static_cast<queue_subscriber*>(&s) : nullptr;
+    const subscriber_ptr keep(&s);
+    if (queue) {
+        if (queue->overflowed || queue->blocked)
+            return;
+        if (queue->to && !drain(*queue))
+            return;
+        if (queue->box && queue->box->messages() > queue->limits->messages / 2)
+            return;
+    }
+    if (!s.catching)
+        return;
+    if (!queue)
+        for (auto gaps = std::exchange(s.catching->gaps, {}); const auto& g : gaps) {
+            observe_gap(s, g.view());
+            tell(static_cast<handler_subscriber&>(s), g.view());
+            if (!s.catching)
+                return;
+        }
+
+    const auto most_messages = queue ? std::max<std::size_t>(1, queue->limits->messages / 2) : 256;
+    const auto most_bytes =
+        queue ? std::min(queue->limits->bytes / 2, scratch::write_size) : scratch::write_size;
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+    std::vector<header> headers;
+    for (std::size_t read = 0; read != most_read && messages < most_messages && bytes <= most_bytes; ++read) {
+        // The oldest of what any cursor reads next.
+        const cursor* oldest = nullptr;
+        history::place place{};
+        for (const auto& c : s.catching->cursors) {
+            if (c->next == c->topic->past->next_offset())
+                continue;
+            const auto p = c->topic->past->at(c->next);
+            if (!oldest || p.messages->at(p.index).sequence < place.messages->at(place.index).sequence) {
+                oldest = c.get();
+                place = p;
+            }
+        }
+        if (!oldest) {
+            go_live(s);
+            break;
+        }
+        auto& t = *oldest->topic;
+        const auto offset = oldest->next;
+        const run_ptr r(place.messages);
+        const bool wanted = wants(s, t, *r, place.index, offset);
+        for (const auto& c : s.catching->cursors)
+            if (c->topic == &t && c->next == offset)
+                ++c->next;
+        if (!wanted)
+            continue;
+        ++messages;
+        bytes += r->at(place.index).size();
+        if (queue) {
+            box_of(*queue).add(r, place.index);
+        } else {
+            s.last_sequence = std::max(s.last_sequence, r->at(place.index).sequence);
+            dispatching_ = true; // what the handler publishes waits, as in a publish
+            call(static_cast<handler_subscriber&>(s), r->view(place.index, params_.sequence_epoch, headers));
+            dispatching_ = false;
+            run_deferred();
+            if (!s.catching || s.owner != this)
+                return;
+        }
+    }
+    if (queue && messages != 0) {
+        if (queue->to)
+            drain(*queue);
+        else
+            queue->at_queued();
+        update_pressure(*queue);
+    }
+    if (s.catching && !(queue && (queue->blocked || (!queue->to && messages != 0))))
+        schedule_catchup(s);
+}
+
+/// The hand-over: everything that was published has been read, and what comes now finds the subscriptions in
+/// their groups. Nothing can be published in between.
+inline void core::go_live(subscriber_base& s) {
+    const auto done = std::move(s.catching);
+    for (const auto& c : done->cursors) {
+        auto& of_topic = *c->topic->cursors;
+        of_topic.erase(std::find(of_topic.begin(), of_topic.end(), c.get()));
+        if (of_topic.empty())
+            c->topic->cursors.reset();
+        for (std::size_t i = 0; i != s.subs.size(); ++i)
+            if (s.subs[i].group == c->group)
+                join(s, i, c->no_echo);
+        --groups_[c->group]->pins;
+    }
+}
+
+inline void core::tell_gap(
+    subscriber_base& s, const topic_state& t, std::uint64_t count, std::uint64_t first, std::uint64_t last,
+    std::uint64_t sequence) {
+    const pending_gap g{t.name, count, first, last, sequence};
+    if (s.what == subscriber_base::kind::queue) {
+        box_of(static_cast<queue_subscriber&>(s)).add_gap(g);
+    } else {
+        if (!s.catching)
+            s.catching = std::make_unique<catchup>();
+        s.catching->gaps.push_back(g);
+    }
+    schedule_catchup(s);
+}
+
+/// A history forgets a message that some subscribers have not come to.
+inline void core::trimmed(topic_state& t, const history::place& p, std::uint64_t offset) {
+    const run& r = *p.messages;
+    std::vector<subscriber_base*> passed;
+    for (auto* const c : *t.cursors) {
+        if (c->next != offset || std::find(passed.begin(), passed.end(), c->who) != passed.end())
+            continue;
+        passed.push_back(c->who);
+        if (!wants(*c->who, t, r, p.index, offset))
+            continue;
+        tell_gap(*c->who, t, 1, offset, offset, r.at(p.index).sequence);
+        ++counters_.dropped_trimmed;
+        if (observer_)
+            observer_->at_drop(c->who->info(), t.name.view(), drop_cause::trimmed);
+    }
+    for (auto* const c : *t.cursors)
+        if (c->next == offset)
+            ++c->next;
+}
+
+} // namespace pusher::inline v0::detail

@@ -1,0 +1,379 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/core.hpp>
+
+#include <bit>
+
+namespace pusher::inline v0::detail {
+
+inline void core::flush() {
+    scheduled_ = false;
+    end_turn();
+    run_catchups();
+    if (!catchups_.empty() || !turn_.empty())
+        schedule();
+}
+
+/// Writes what the turn brought. No handler runs inside, and no link calls back.
+inline void core::end_turn() {
+    if (turn_.empty() || flushing_)
+        return;
+    flushing_ = true;
+    for (auto& r : turn_.runs())
+        if (auto* const t = r.topic) {
+            close_run(*t);
+            release(*t); // it may have had state for this turn only
+        }
+    const auto touched = turn_.touched().size();
+    for (std::size_t i = 0; i != touched; ++i) {
+        const auto slot = turn_.touched()[i];
+        const auto head = turn_.take(slot);
+        if (head != 0 && slots_[slot])
+            deliver_turn(static_cast<queue_subscriber&>(*slots_[slot]), head);
+    }
+    for (auto& r : turn_.runs()) {
+        // A run that nobody but a history keeps has no need of its encoded form, nor of room to grow.
+        if (r.messages->use_count() == 1)
+            continue;
+        if (r.messages->use_count() == 2 && r.messages->in_history())
+            r.messages->forget_encoded();
+        r.messages->shrink();
+    }
+    turn_.clear();
+    free_slots_.insert(free_slots_.end(), left_slots_.begin(), left_slots_.end());
+    left_slots_.clear();
+    ++counters_.turns;
+    flushing_ = false;
+}
+
+/// Works out which messages of the turn's log, and which replies, are for one session.
+/// \return false if there is nothing but what its cursors will bring.
+inline bool core::select(queue_subscriber& s, std::uint32_t head) {
+    const auto words = turn_.bitmap_words();
+    selection_.assign(words, 0);
+    selected_replies_.clear();
+    bool any = false;
+    for (auto link = head; link != 0;) {
+        const auto& n = turn_.node_at(link);
+        link = n.next;
+        if (n.is_reply()) {
+            selected_replies_.push_back(n.index());
+            continue;
+        }
+        const auto& slice = turn_.slice_at(n.index());
+        if (s.catching) {
+            const auto* const t = topics_.find(turn_.run_at(slice.run).messages->topic().view());
+            if (t && s.catching->covers(t))
+                continue;
+        }
+        any = true;
+        const auto* const bits = turn_.bitmap(n.index());
+        const bool leave_out_own = n.no_echo() && s.published_this_turn;
+        for (std::size_t w = 0; w != words; ++w) {
+            auto word = bits[w];
+            if (leave_out_own)
+                for (auto left = word; left != 0; left &= left - 1) {
+                    const auto& at = turn_.log_at(w * 64 + static_cast<std::size_t>(std::countr_zero(left)));
+                    if (turn_.run_at(at.run).messages->at(at.index).publisher == s.id)
+                        word &= ~(left & (~left + 1));
+                }
+            selection_[w] |= word;
+        }
+    }
+    std::reverse(selected_replies_.begin(), selected_replies_.end()); // the newest node comes first in a list
+    return any || !selected_replies_.empty();
+}
+
+/// Calls for each selected message, and for each reply where its place among them is.
+template <class OnMessage, class OnReply>
+void core::for_each_selected(OnMessage&& on_message, OnReply&& on_reply) {
+    std::size_t next_reply = 0;
+    auto replies_before = [&](std::size_t place) {
+        while (next_reply != selected_replies_.size() &&
+               turn_.reply_at(selected_replies_[next_reply]).after <= place) {
+            if (!on_reply(turn_.reply_text(turn_.reply_at(selected_replies_[next_reply]))))
+                return false;
+            ++next_reply;
+        }
+        return true;
+    };
+    for (std::size_t w = 0; w != selection_.size(); ++w)
+        for (auto left = selection_[w]; left != 0; left &= left - 1) {
+            const auto place = w * 64 + static_cast<std::size_t>(std::countr_zero(left));
+            if (!replies_before(place))
+                return;
+            const auto& at = turn_.log_at(place);
+            if (!on_message(turn_.run_at(at.run).messages, at.index))
+                return;
+        }
+    replies_before(turn_.messages());
+}
+
+inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
+    if (s.overflowed)
+        return;
+    const auto& first = turn_.node_at(head);
+    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
+    const bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
+                       !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
+    if (plain && !waits) {
+        write_slice(s, turn_.run_at(turn_.slice_at(first.index()).run).messages);
+    } else if (plain) {
+        const auto& r = turn_.run_at(turn_.slice_at(first.index()).run).messages;
+        box_of(s).add(r, 0, static_cast<std::uint32_t>(r->size()));
+    } else if (select(s, head)) {
+        if (waits)
+            park_selected(s, 0);
+        else
+            write_selected(s);
+    }
+    s.published_this_turn = false;
+    if (waits)
+        drain(s); // what only waited to be tried
+    if (!s.box)
+        return;
+    enforce_limits(s);
+    if (!s.to && !s.overflowed)
+        s.at_queued();
+    update_pressure(s);
+}
+
+/// The usual case: all that a session gets is one run. Its bytes go out as they are.
+inline void core::write_slice(queue_subscriber& s, const run_ptr& r) {
+    const auto& encoded = r->encode(*s.as, params_.sequence_epoch);
+    const auto taken = s.to->write(
+        encoded.bytes,
+        s.to->wants_ends() ? std::span<const std::uint32_t>(encoded.ends) : std::span<const std::uint32_t>());
+    if (taken == encoded.bytes.size()) {
+        counters_.delivered += r->size();
+        return;
+    }
+    s.blocked = true;
+    const auto next = static_cast<std::uint32_t>(
+        std::upper_bound(encoded.ends.begin(), encoded.ends.end(), static_cast<std::uint32_t>(taken)) -
+        encoded.ends.begin());
+    auto& box = box_of(s);
+    auto from = next;
+    if (encoded.begin_of(next) != taken) { // the frame is cut
+        box.set_rest(std::string_view(encoded.bytes).substr(taken, encoded.ends[next] - taken));
+        ++from;
+    }
+    counters_.delivered += from;
+    box.add(r, from, static_cast<std::uint32_t>(r->size()));
+}
+
+/// Several runs or replies: merged by publish order into one buffer, and written in pieces of bounded size.
+inline void core::write_selected(queue_subscriber& s) {
+    std::size_t done = 0; // frames that the connection has, whole or in part
+    bool blocked = false;
+    auto& bytes = room_.bytes;
+    auto& ends = room_.ends;
+    bytes.clear();
+    ends.clear();
+    std::size_t delivered = 0;
+    auto write = [&] {
+        const auto taken = s.to->write(
+            bytes,
+            s.to->wants_ends() ? std::span<const std::uint32_t>(ends) : std::span<const std::uint32_t>());
+        if (taken == bytes.size()) {
+            done += ends.size();
+        } else {
+            blocked = true;
+            const auto whole =
+                std::upper_bound(ends.begin(), ends.end(), static_cast<std::uint32_t>(taken)) - ends.begin();
+            const auto begin = whole == 0 ? 0 : ends[static_cast<std::size_t>(whole) - 1];
+            done += static_cast<std::size_t>(whole);
+            if (begin != taken) {
+                box_of(s).set_rest(
+                    std::string_view(bytes).substr(taken, ends[static_cast<std::size_t>(whole)] - taken));
+                ++done;
+            }
+        }
+        bytes.clear();
+        ends.clear();
+        return !blocked;
+    };
+    auto ended = [&] {
+        ends.push_back(static_cast<std::uint32_t>(bytes.size()));
+        return bytes.size() < scratch::write_size || write();
+    };
+    for_each_selected(
+        [&](const run_ptr& r, std::uint32_t index) {
+            bytes.append(r->encode(*s.as, params_.sequence_epoch).frame(index));
+            ++delivered;
+            return ended();
+        },
+        [&](std::string_view reply) {
+            bytes.append(reply);
+            return ended();
+        });
+    if (!blocked && !bytes.empty())
+        write();
+    if (!blocked) {
+        counters_.delivered += delivered;
+        return;
+    }
+    s.blocked = true;
+    park_selected(s, done);
+}
+
+/// Queues what is selected, but for the first `skip` frames, which the connection has.
+inline void core::park_selected(queue_subscriber& s, std::size_t skip) {
+    auto& box = box_of(s);
+    for_each_selected(
+        [&](const run_ptr& r, std::uint32_t index) {
+            if (skip == 0) {
+                box.add(r, index);
+            } else {
+                --skip;
+                ++counters_.delivered;
+            }
+            return true;
+        },
+        [&](std::string_view reply) {
+            if (skip == 0)
+                box.add_reply(reply);
+            else
+                --skip;
+            return true;
+        });
+}
+
+inline void core::drop(queue_subscriber& s, const run& r, std::uint32_t index, drop_cause why) {
+    const auto offset = r.offset_of(index);
+    box_of(s).add_gap({r.topic(), 1, offset, offset, r.at(index).sequence});
+    ++counters_.dropped;
+    if (observer_)
+        observer_->at_drop(s.info(), r.topic().view(), why);
+}
+
+inline void core::enforce_limits(queue_subscriber& s) {
+    auto& box = *s.box;
+    while (!s.overflowed && box.over(*s.limits)) {
+        const auto lost = [&](const run& r, std::uint32_t index) { drop(s, r, index, drop_cause::overflow); };
+        auto policy = s.limits->overflow;
+        if (s.has_overflow_option) {
+            // The arriving message's own policy decides; what arrived last is at the end.
+            const auto newest = box.newest();
+            policy = policy_for(s, *newest.first, newest.second);
+        }
+        switch (policy) {
+        case overflow_policy::drop_oldest: box.drop_oldest(lost); break;
+        case overflow_policy::drop_newest: box.drop_newest(lost); break;
+        case overflow_policy::disconnect: overflow(s); break;
+        }
+    }
+}
+
+inline void core::overflow(queue_subscriber& s) {
+    s.overflowed = true;
+    forget_queued(s, drop_cause::disconnected);
+    s.at_overflow();
+}
+
+/// Counts what a session leaves behind.
+inline void core::forget_queued(queue_subscriber& s, drop_cause why) {
+    auto lost = [&](std::string_view topic) {
+        ++counters_.dropped_disconnected;
+        if (observer_)
+            observer_->at_drop(s.info(), topic, why);
+    };
+    if (s.box) {
+        while (s.box->drop_oldest([&](const run& r, std::uint32_t) { lost(r.topic().view()); })) {
+        }
+        s.box.reset();
+    }
+    if (!flushing_)
+        if (const auto head = turn_.take(s.slot); head != 0 && select(s, head))
+            for_each_selected(
+                [&](const run_ptr& r, std::uint32_t) {
+                    lost(r->topic().view());
+                    return true;
+                },
+                [](std::string_view) { return true; });
+    update_pressure(s);
+}
+
+inline void core::update_pressure(queue_subscriber& s) noexcept {
+    const bool now =
+        s.box && (s.box->messages() > s.limits->messages / 2 || s.box->bytes() > s.limits->bytes / 2);
+    if (now != s.pressured) {
+        s.pressured = now;
+        pressured_ = now ? pressured_ + 1 : pressured_ - 1;
+    }
+}
+
+inline void core::reply(queue_subscriber& s, std::string_view frame) {
+    if (s.overflowed)
+        return;
+    turn_.give_reply(s.slot, frame);
+    schedule();
+}
+
+inline void core::attach(queue_subscriber& s, const encoding& as, sink& to) {
+    s.as = &as;
+    s.to = &to;
+    s.blocked = false;
+    if ((s.box && !s.box->empty()) || s.catching)
+        schedule_catchup(s);
+}
+
+inline void core::detach(queue_subscriber& s) {
+    s.to = nullptr;
+    s.blocked = false;
+    if (s.box) {
+        s.box->forget_rest();
+        s.box->forget_replies();
+    }
+}
+
+inline void core::writable(queue_subscriber& s) {
+    s.blocked = false;
+    if (drain(s) && s.catching)
+        schedule_catchup(s);
+}
+
+/// Writes what waits. \return whether nothing waits any more.
+inline bool core::drain(queue_subscriber& s) {
+    if (!s.to || s.blocked)
+        return false;
+    if (!s.box)
+        return true;
+    counters_.delivered +=
+        s.box->drain(*s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); });
+    s.blocked = !s.box->empty();
+    if (!s.blocked)
+        s.box.reset();
+    update_pressure(s);
+    return !s.blocked;
+}
+
+template <class OnMessage, class OnGap>
+bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
+    if (!s.box)
+        return false;
+    const bool taken =
+        s.box->pop(params_.sequence_epoch, room_.headers, std::forward<OnMessage>(f), [&](const gap& g) {
+            observe_gap(s, g);
+            told(g);
+        });
+    if (taken)
+        ++counters_.delivered;
+    update_pressure(s);
+    if (s.catching && s.box->messages() <= s.limits->messages / 2)
+        schedule_catchup(s);
+    return taken;
+}
+
+inline void core::undeliverable(queue_subscriber& s, const message& m) {
+    const auto offset = m.position() ? m.position()->offset : 0;
+    box_of(s).add_gap({shared_text(m.topic()), 1, offset, offset, m.sequence()});
+    --counters_.delivered;
+    ++counters_.dropped_undeliverable;
+    if (observer_)
+        observer_->at_drop(s.info(), m.topic(), drop_cause::undeliverable);
+    schedule_catchup(s);
+}
+
+} // namespace pusher::inline v0::detail

@@ -1,0 +1,429 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/core.hpp>
+
+#include <algorithm>
+
+namespace pusher::inline v0::detail {
+
+inline error_code core::check(
+    const topic_state* t, std::string_view topic, std::string_view payload, const publish_options& o) const {
+    // A topic that has state was checked when it got it.
+    if (!t && !is_valid_topic(topic))
+        return errc::invalid_topic;
+    if (!o.type.empty() && !is_valid_type(o.type))
+        return errc::invalid_type;
+    if (o.key.size() > 255 || o.id.size() > 255)
+        return errc::invalid_message;
+    std::size_t headers = 0;
+    for (const auto& h : o.headers)
+        headers += 8 + h.name.size() + h.value.size();
+    if (payload.size() > params_.message_bytes || headers > 64 * 1024)
+        return errc::message_too_large;
+    return {};
+}
+
+inline message::fields
+core::make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const {
+    message::fields m;
+    m.topic = topic;
+    m.type = o.type;
+    m.payload = payload;
+    m.key = o.key;
+    m.id = o.id;
+    m.headers = o.headers;
+    m.sequence = sequence_;
+    m.sequence_epoch = params_.sequence_epoch;
+    m.clock = params_.wall;
+    return m;
+}
+
+/// Opens a run of a topic, for nobody yet.
+inline std::uint32_t core::open(topic_state& t) {
+    run_ptr r(new run(t.name, params_.wall(), params_.steady()));
+    if (t.past)
+        t.past->open(r);
+    return turn_.add_run({std::move(r), &t, turn::none, 0, {}});
+}
+
+/// For whom the messages of one type are, worked out once per run: membership cannot change within it.
+inline open_run::plan& core::plan_for(std::uint32_t run_index, std::string_view type) {
+    auto& r = turn_.run_at(run_index);
+    for (auto& p : r.plans)
+        if (p.type == type)
+            return p;
+
+    if (r.plans.empty()) {
+        auto give = [&](const group& g) {
+            if (g.members.empty())
+                return;
+            if (r.dense == turn::none)
+                r.dense = turn_.add_slice(run_index, true);
+            for (const auto& m : g.members)
+                if (turn_.give(m.slot(), r.dense, m.no_echo()))
+                    ++r.dense_matched;
+        };
+        give(*r.topic);
+        for (const auto* const f : matched_)
+            give(*f);
+    }
+
+    open_run::plan p{std::string(type), turn::none, r.dense_matched};
+    bool stamped = false;
+    auto stamp_dense = [&] {
+        ++stamp_;
+        auto stamp = [&](const group& g) {
+            for (const auto& m : g.members)
+                stamps_[m.slot()] = stamp_;
+        };
+        stamp(*r.topic);
+        for (const auto* const f : matched_)
+            stamp(*f);
+        stamped = true;
+    };
+    auto give_typed = [&](const pattern& of) {
+        const auto* const g = of.find_type(type);
+        if (!g || g->members.empty())
+            return;
+        if (!stamped)
+            stamp_dense();
+        if (p.slice == turn::none)
+            p.slice = turn_.add_slice(run_index, false);
+        for (const auto& m : g->members) {
+            turn_.give(m.slot(), p.slice, m.no_echo());
+            if (std::exchange(stamps_[m.slot()], stamp_) != stamp_)
+                ++p.matched;
+        }
+    };
+    give_typed(*r.topic);
+    for (const auto* const f : matched_)
+        give_typed(*f);
+    r.plans.push_back(std::move(p));
+    return r.plans.back();
+}
+
+inline void core::append(
+    topic_state& t, const message::fields& m, std::uint64_t publisher, std::uint32_t run_index,
+    std::uint32_t slice) {
+    turn_.run_at(run_index).messages->append(m, publisher);
+    turn_.logged(run_index, slice);
+    if (t.past) {
+        t.past->appended();
+        trim(t);
+    }
+}
+
+inline void core::trim(topic_state& t) {
+    auto& past = *t.past;
+    if (past.messages() == 0)
+        return;
+    // The clock is asked only where age matters.
+    const auto now = past.params().age.count() > 0 ? params_.steady() : steady_time{};
+    while (past.over(now)) {
+        if (t.cursors && !t.cursors->empty())
+            trimmed(t, past.oldest(), past.first_offset());
+        past.pop_oldest();
+    }
+}
+
+inline void core::flush_if_long(std::uint32_t run_index) {
+    const auto& r = *turn_.run_at(run_index).messages;
+    if (r.size() >= params_.run_messages || r.bytes() >= params_.run_bytes ||
+        turn_.messages() >= params_.turn_messages || turn_.bytes() >= params_.turn_bytes)
+        end_turn();
+}
+
+inline receipt core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
+    auto* t = topics_.find(topic);
+    receipt result;
+    result.error = check(t, topic, payload, o);
+    if (result.error)
+        return result;
+    matched_.clear();
+    filters_.match(topic, matched_);
+
+    auto has_members = [&](const pattern& p) {
+        if (!p.members.empty())
+            return true;
+        const auto* const g = p.find_type(o.type);
+        return g && !g->members.empty();
+    };
+    bool queued = t && (t->past || has_members(*t));
+    for (std::size_t i = 0; !queued && i != matched_.size(); ++i)
+        queued = has_members(*matched_[i]);
+    if (!t && !queued)
+        queued = (params_.history_for ? params_.history_for(topic) : params_.history).enabled();
+    if (queued && !t) {
+        if (topics_.size() >= params_.topics) {
+            result.error = errc::too_many_topics;
+            return result;
+        }
+        t = &topics_.add(topic);
+        register_group(*t);
+        give_history(*t);
+    }
+    if (dispatching_ && deferred_.size() >= params_.deferred_messages) {
+        result.error = errc::queue_full;
+        return result;
+    }
+
+    result.sequence = ++sequence_;
+    auto m = make_fields(topic, payload, o);
+    auto run_index = topic_state::no_run;
+    if (queued) {
+        if (t->open == topic_state::no_run)
+            t->open = open(*t);
+        run_index = t->open;
+        const auto& plan = plan_for(run_index, o.type);
+        result.matched = plan.matched;
+        if (t->past) {
+            m.position = topic_position{t->past->epoch(), t->past->next_offset()};
+            m.receive_time = turn_.run_at(run_index).messages->receive_time();
+            result.position = m.position;
+        }
+        if (t->cursors)
+            result.matched += static_cast<std::size_t>(
+                std::count_if(t->cursors->begin(), t->cursors->end(), [&](const cursor* c) {
+                    return (c->type.empty() || c->type.view() == o.type) &&
+                           !(c->no_echo && c->who->id == o.publisher) &&
+                           !matches_live(*c->who, topic, o.type, o.publisher, sequence_);
+                }));
+        append(*t, m, o.publisher, run_index, plan.slice);
+    }
+    if (o.publisher != 0) {
+        if (auto* const who = find(o.publisher)) {
+            who->published_this_turn = who->published_this_turn || queued;
+            // The plan counted the publisher too; it is out if no subscription wants its own.
+            if (queued && no_echo_subscriptions_ != 0 && who->what == subscriber_base::kind::queue &&
+                matches_live(*who, topic, o.type, 0, sequence_) &&
+                !matches_live(*who, topic, o.type, o.publisher, sequence_))
+                --result.matched;
+        }
+    }
+
+    called_.clear();
+    auto add_callers = [&](pattern& p) {
+        if (p.has_handlers())
+            called_.push_back(&p);
+        if (auto* const g = p.find_type(o.type); g && g->has_handlers())
+            called_.push_back(g);
+    };
+    if (t)
+        add_callers(*t);
+    for (auto* const f : matched_)
+        add_callers(*f);
+
+    // Only now: what is flushed early must not wait for handlers, and they may change every list.
+    if (queued)
+        flush_if_long(run_index);
+    if (!called_.empty()) {
+        const message view(m);
+        result.matched +=
+            dispatching_ ? defer(view, o.publisher, called_, {}) : dispatch(view, o.publisher, called_, {});
+    }
+    ++counters_.published;
+    counters_.published_bytes += payload.size();
+    if (!turn_.empty())
+        schedule();
+    if (observer_)
+        observer_->at_publish(message(m), result);
+    if (!dispatching_)
+        run_deferred();
+    return result;
+}
+
+inline void core::call(handler_subscriber& s, const message& m) {
+    try {
+        s.deliver(m);
+        ++counters_.delivered;
+    } catch (...) {
+        threw(s, m.topic());
+    }
+}
+
+inline void core::tell(handler_subscriber& s, const gap& g) {
+    try {
+        s.deliver_gap(g);
+    } catch (...) {
+        threw(s, g.topic);
+    }
+}
+
+inline void core::threw(const subscriber_base& s, std::string_view topic) {
+    ++counters_.handler_exceptions;
+    if (observer_)
+        observer_->at_handler_threw(s.info(), topic, std::current_exception());
+}
+
+inline std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher) {
+    std::size_t matched = 0;
+    // By index, and only those that are there now: handlers subscribe and leave while they are called.
+    const auto count = g.handlers->size();
+    for (std::size_t i = 0; i != count; ++i) {
+        const auto h = (*g.handlers)[i];
+        if (!h.subscriber || h.born >= m.sequence() || h.subscriber->last_sequence >= m.sequence())
+            continue;
+        if (h.no_echo && publisher != 0 && publisher == h.subscriber->id)
+            continue;
+        if (h.subscriber->catching && h.subscriber->catching->covers(topics_.find(m.topic())))
+            continue;
+        h.subscriber->last_sequence = m.sequence();
+        ++matched;
+        // It may leave, and be destroyed, inside its own handler.
+        const boost::intrusive_ptr<handler_subscriber> keep(h.subscriber);
+        call(*keep, m);
+    }
+    return matched;
+}
+
+inline std::size_t core::dispatch(
+    const message& m, std::uint64_t publisher, std::span<group* const> groups,
+    std::span<const subscriber_ptr> subscribers) {
+    dispatching_ = true;
+    // The caller's list is room that the next publish uses again.
+    const std::vector<group*> several(groups.size() > 1 ? groups.begin() : groups.end(), groups.end());
+    auto* const one = groups.size() == 1 ? groups.front() : nullptr;
+    const auto all = one ? std::span<group* const>(&one, 1) : std::span<group* const>(several);
+    for (auto* const g : all) {
+        ++g->pins;
+        g->dispatching = true;
+    }
+    std::size_t matched = 0;
+    for (auto* const g : all)
+        if (g->handlers)
+            matched += call_group(*g, m, publisher);
+    for (const auto& s : subscribers) {
+        if (s->owner != this || s->last_sequence >= m.sequence())
+            continue;
+        s->last_sequence = m.sequence();
+        ++matched;
+        call(static_cast<handler_subscriber&>(*s), m);
+    }
+    for (auto* const g : all) {
+        g->dispatching = false;
+        --g->pins;
+        if (std::exchange(g->blanked, false))
+            compact(*g);
+        if (g->empty())
+            release(*g);
+    }
+    dispatching_ = false;
+    return matched;
+}
+
+inline std::size_t core::defer(
+    const message& m, std::uint64_t publisher, std::span<group* const> groups,
+    std::vector<subscriber_ptr> subscribers) {
+    std::size_t matched = subscribers.size();
+    boost::unordered_flat_map<const subscriber_base*, bool> seen;
+    for (auto* const g : groups) {
+        ++g->pins;
+        for (const auto& h : *g->handlers)
+            if (h.subscriber && !(h.no_echo && publisher == h.subscriber->id) &&
+                (groups.size() == 1 || seen.emplace(h.subscriber, true).second))
+                ++matched;
+    }
+    deferred_.push_back({m.pin(), publisher, {groups.begin(), groups.end()}, std::move(subscribers)});
+    return matched;
+}
+
+inline void core::run_deferred() {
+    while (!deferred_.empty()) {
+        const auto d = std::move(deferred_.front());
+        deferred_.pop_front();
+        dispatch(*d.message, d.publisher, d.groups, d.subscribers);
+        for (auto* const g : d.groups) {
+            --g->pins;
+            if (g->empty())
+                release(*g);
+        }
+    }
+}
+
+inline receipt core::publish_to(
+    std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
+    const publish_options& o, bool in_history) {
+    receipt result;
+    auto* t = topics_.find(label);
+    result.error = check(t, label, payload, o);
+    if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
+        result.error = errc::queue_full;
+    if (result.error)
+        return result;
+
+    result.sequence = ++sequence_;
+    auto m = make_fields(label, payload, o);
+    std::vector<subscriber_ptr> handlers;
+    std::vector<subscriber_base*> queues;
+    for (auto& s : audience) {
+        if (s->what == subscriber_base::kind::queue)
+            queues.push_back(s.get());
+        else
+            handlers.push_back(std::move(s));
+    }
+    if (t && t->open != topic_state::no_run) {
+        close_run(*t);
+        if (t->unused()) {
+            release(*t);
+            t = nullptr;
+        }
+    }
+    if (!queues.empty() || (in_history && t && t->past)) {
+        run_ptr r(new run(t ? t->name : shared_text(label), params_.wall(), params_.steady()));
+        if (in_history && t && t->past) {
+            result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};
+            t->past->open(r);
+        }
+        m.receive_time = r->receive_time();
+        const auto run_index = turn_.add_run({std::move(r), nullptr, turn::none, 0, {}});
+        if (!queues.empty()) {
+            const auto dense = turn_.add_slice(run_index, true);
+            turn_.run_at(run_index).dense = dense;
+            for (const auto* const s : queues)
+                turn_.give(s->slot, dense, false);
+            result.matched = queues.size();
+        }
+        turn_.run_at(run_index).messages->append(m, o.publisher);
+        turn_.logged(run_index, turn::none);
+        if (result.position) {
+            t->past->appended();
+            trim(*t);
+        }
+        flush_if_long(run_index);
+    }
+    if (!handlers.empty()) {
+        const message view(m);
+        result.matched += dispatching_ ? defer(view, o.publisher, {}, std::move(handlers))
+                                       : dispatch(view, o.publisher, {}, handlers);
+    }
+    ++counters_.published;
+    counters_.published_bytes += payload.size();
+    if (!turn_.empty())
+        schedule();
+    if (observer_)
+        observer_->at_publish(message(m), result);
+    if (!dispatching_)
+        run_deferred();
+    return result;
+}
+
+inline receipt core::broadcast(std::string_view label, std::string_view payload, const publish_options& o) {
+    std::vector<subscriber_ptr> everyone;
+    for (const auto& s : slots_)
+        if (s && s->listed)
+            everyone.push_back(s);
+    return publish_to(std::move(everyone), label, payload, o, true);
+}
+
+inline receipt core::push_to(
+    std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o) {
+    std::vector<subscriber_ptr> of_uid;
+    for_each_of_uid(uid, [&](subscriber_base& s) {
+        if (s.listed)
+            of_uid.push_back(&s);
+    });
+    return publish_to(std::move(of_uid), label, payload, o, false);
+}
+
+} // namespace pusher::inline v0::detail

@@ -1,0 +1,526 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/core.hpp>
+
+#include <algorithm>
+
+namespace pusher::inline v0::detail {
+
+inline void core::add(const subscriber_ptr& s) {
+    if (free_slots_.empty()) {
+        s->slot = static_cast<std::uint32_t>(slots_.size());
+        slots_.push_back(s);
+        stamps_.resize(slots_.size());
+        turn_.make_slots(slots_.size());
+    } else {
+        s->slot = free_slots_.back();
+        free_slots_.pop_back();
+        slots_[s->slot] = s;
+    }
+    s->owner = this;
+    s->id = ++serial_ << 24 | s->slot;
+}
+
+inline void core::remove(subscriber_base& s) {
+    const subscriber_ptr keep(&s);
+    unsubscribe_all(s);
+    s.catching.reset();
+    if (s.what == subscriber_base::kind::queue)
+        forget_queued(static_cast<queue_subscriber&>(s), drop_cause::disconnected);
+    bind(s, {});
+    s.owner = nullptr;
+    slots_[s.slot] = nullptr;
+    // Lists of the current turn may still name the slot.
+    if (turn_.empty())
+        free_slots_.push_back(s.slot);
+    else
+        left_slots_.push_back(s.slot);
+}
+
+inline void core::clear() {
+    for (std::size_t slot = 1; slot < slots_.size(); ++slot)
+        if (slots_[slot])
+            remove(*slots_[slot]);
+    catchups_.clear();
+    deferred_.clear();
+}
+
+inline void core::bind(subscriber_base& s, std::string_view uid) {
+    if (!s.uid.empty()) {
+        const auto found = uids_.find(s.uid.view());
+        auto& slots = found->second.second;
+        slots.erase(std::find(slots.begin(), slots.end(), s.slot));
+        if (slots.empty())
+            uids_.erase(found);
+        s.uid = {};
+    }
+    if (uid.empty())
+        return;
+    auto found = uids_.find(uid);
+    if (found == uids_.end()) {
+        shared_text text(uid);
+        const auto key = text.view();
+        found = uids_.emplace(key, std::pair(std::move(text), std::vector<std::uint32_t>())).first;
+    }
+    found->second.second.push_back(s.slot);
+    s.uid = found->second.first;
+}
+
+inline pattern* core::find_pattern(std::string_view text, match_mode match) const noexcept {
+    if (match == match_mode::exact)
+        return topics_.find(text);
+    return filters_.find(text);
+}
+
+inline group*
+core::find_group(std::string_view text, std::string_view type, match_mode match) const noexcept {
+    auto* const p = find_pattern(text, match);
+    if (!p || type.empty())
+        return p;
+    return p->find_type(type);
+}
+
+inline void core::register_group(group& g) {
+    if (free_groups_.empty()) {
+        g.id = static_cast<std::uint32_t>(groups_.size());
+        groups_.push_back(&g);
+    } else {
+        g.id = free_groups_.back();
+        free_groups_.pop_back();
+        groups_[g.id] = &g;
+    }
+}
+
+inline void core::give_history(topic_state& t) {
+    const auto keep = params_.history_for ? params_.history_for(t.name.view()) : params_.history;
+    if (!keep.enabled())
+        return;
+    // The number is new for every history that this broker ever keeps, and (nearly) for those of its other
+    // lives.
+    const auto epoch =
+        text_hash(params_.sequence_epoch)(t.name.view()) ^ (sequence_ + 1) * 0x9E3779B97F4A7C15U;
+    t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep);
+}
+
+inline group& core::make_group(pattern& p, std::string_view type) {
+    if (type.empty())
+        return p;
+    if (auto* const found = p.find_type(type))
+        return *found;
+    if (!p.typed)
+        p.typed = std::make_unique<pattern::typed_groups>(0, text_hash(params_.hash_seed));
+    auto added = std::make_unique<typed_group>(p, type);
+    auto& g = *added;
+    p.typed->emplace(g.type.view(), std::move(added));
+    register_group(g);
+    return g;
+}
+
+inline void core::release(group& g) {
+    auto& p = pattern_of(g);
+    if (g.what == group::kind::typed && g.empty() && g.pins == 0) {
+        groups_[g.id] = nullptr;
+        free_groups_.push_back(g.id);
+        p.typed->erase(static_cast<typed_group&>(g).type.view());
+        if (p.typed->empty())
+            p.typed.reset();
+    }
+    release(p);
+}
+
+inline void core::release(pattern& p) {
+    if (p.what == group::kind::topic) {
+        auto& t = static_cast<topic_state&>(p);
+        if (!t.unused())
+            return;
+        groups_[t.id] = nullptr;
+        free_groups_.push_back(t.id);
+        topics_.remove(t);
+        return;
+    }
+    auto& node = static_cast<filter_node&>(p);
+    if (!node.no_subscribers() || node.pins != 0)
+        return;
+    if (node.id != filter_node::unregistered) {
+        groups_[node.id] = nullptr;
+        free_groups_.push_back(node.id);
+        node.id = filter_node::unregistered;
+        filters_.lost_subscribers();
+    }
+    filters_.remove_unused(node);
+}
+
+inline std::optional<std::size_t> core::find_sub(const subscriber_base& s, const group& g) const noexcept {
+    // Whichever list is shorter: a session has few subscriptions, or a topic has few subscribers.
+    const auto in_group =
+        s.what == subscriber_base::kind::queue ? g.members.size() : (g.handlers ? g.handlers->size() : 0);
+    if (!s.catching && in_group < s.subs.size()) {
+        if (s.what == subscriber_base::kind::queue) {
+            for (const auto& m : g.members)
+                if (m.slot() == s.slot)
+                    return m.back;
+        } else if (g.handlers) {
+            for (const auto& m : *g.handlers)
+                if (m.subscriber == &s)
+                    return m.back;
+        }
+        return std::nullopt;
+    }
+    for (std::size_t i = 0; i != s.subs.size(); ++i)
+        if (s.subs[i].group == g.id)
+            return i;
+    return std::nullopt;
+}
+
+inline void core::close_run(topic_state& t) {
+    if (t.open == topic_state::no_run)
+        return;
+    turn_.run_at(t.open).topic = nullptr;
+    t.open = topic_state::no_run;
+}
+
+inline void core::close_runs(const pattern& p) {
+    if (p.what == group::kind::topic)
+        return close_run(const_cast<topic_state&>(static_cast<const topic_state&>(p)));
+    for (auto& r : turn_.runs())
+        if (auto* const t = r.topic) {
+            close_run(*t);
+            release(*t);
+        }
+}
+
+inline void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
+    auto& ref = s.subs[sub];
+    auto& g = *groups_[ref.group];
+    const auto back = static_cast<std::uint32_t>(sub);
+    close_runs(pattern_of(g));
+    if (s.what == subscriber_base::kind::queue) {
+        ref.index = static_cast<std::uint32_t>(g.members.size());
+        g.members.push_back({s.slot | (no_echo ? member::no_echo_bit : 0), back});
+    } else {
+        if (!g.handlers)
+            g.handlers = std::make_unique<std::vector<handler_member>>();
+        ref.index = static_cast<std::uint32_t>(g.handlers->size());
+        g.handlers->push_back({static_cast<handler_subscriber*>(&s), sequence_, back, no_echo});
+    }
+    if (no_echo)
+        ++no_echo_subscriptions_;
+}
+
+inline void core::leave_group(subscriber_base& s, std::size_t sub) {
+    const auto ref = s.subs[sub];
+    auto& g = *groups_[ref.group];
+    if (ref.index == sub_ref::catching)
+        return stop_cursor(s, ref.group);
+    close_runs(pattern_of(g));
+    if (s.what == subscriber_base::kind::queue) {
+        if (g.members[ref.index].no_echo())
+            --no_echo_subscriptions_;
+        g.members[ref.index] = g.members.back();
+        g.members.pop_back();
+        if (ref.index != g.members.size()) {
+            const auto& moved = g.members[ref.index];
+            slots_[moved.slot()]->subs[moved.back].index = ref.index;
+        } else if (g.members.empty()) {
+            g.members.shrink_to_fit();
+        }
+        return;
+    }
+    auto& handlers = *g.handlers;
+    if (handlers[ref.index].no_echo)
+        --no_echo_subscriptions_;
+    if (g.dispatching) {
+        // The list is being walked: its other entries must stay where they are.
+        handlers[ref.index].subscriber = nullptr;
+        g.blanked = true;
+        return;
+    }
+    handlers[ref.index] = handlers.back();
+    handlers.pop_back();
+    if (ref.index != handlers.size())
+        handlers[ref.index].subscriber->subs[handlers[ref.index].back].index = ref.index;
+    else if (handlers.empty())
+        g.handlers.reset();
+}
+
+inline void core::compact(group& g) {
+    if (!g.handlers)
+        return;
+    auto& handlers = *g.handlers;
+    std::size_t kept = 0;
+    for (const auto& h : handlers)
+        if (h.subscriber) {
+            h.subscriber->subs[h.back].index = static_cast<std::uint32_t>(kept);
+            handlers[kept++] = h;
+        }
+    handlers.resize(kept);
+    if (handlers.empty())
+        g.handlers.reset();
+}
+
+inline void core::unlink(subscriber_base& s, std::size_t sub) {
+    const auto ref = s.subs[sub];
+    auto& g = *groups_[ref.group];
+    leave_group(s, sub);
+    if (ref.options != 0) {
+        options_[ref.options - 1].used = false;
+        free_options_.push_back(ref.options - 1);
+    }
+    if (sub + 1 != s.subs.size()) {
+        s.subs[sub] = s.subs.back();
+        const auto& moved = s.subs[sub];
+        if (moved.index != sub_ref::catching) {
+            auto& in = *groups_[moved.group];
+            if (s.what == subscriber_base::kind::queue)
+                in.members[moved.index].back = static_cast<std::uint32_t>(sub);
+            else
+                (*in.handlers)[moved.index].back = static_cast<std::uint32_t>(sub);
+        }
+    }
+    s.subs.pop_back();
+    --subscriptions_;
+    release(g);
+}
+
+inline subscribe_result core::subscribe(
+    subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec,
+    std::optional<std::uint64_t> resume_after) {
+    ec = {};
+    const bool exact = o.match == match_mode::exact;
+    if (exact ? !is_valid_topic(text) : !is_valid_filter(text))
+        ec = exact ? errc::invalid_topic : errc::invalid_filter;
+    else if (!is_valid_type(o.type))
+        ec = errc::invalid_type;
+    else if (!exact && (o.history != 0 || o.resume))
+        ec = errc::unsupported;
+    if (ec)
+        return {};
+
+    auto* const known = find_pattern(text, o.match);
+    auto* const in = known && !o.type.empty() ? static_cast<group*>(known->find_type(o.type)) : known;
+    const auto existing = in ? find_sub(s, *in) : std::nullopt;
+    if (!existing) {
+        if (s.what == subscriber_base::kind::queue && s.subs.size() >= params_.subscriptions)
+            ec = errc::too_many_subscriptions;
+        else if (exact && !known && topics_.size() >= params_.topics)
+            ec = errc::too_many_topics;
+        if (ec)
+            return {};
+    }
+
+    pattern* p = known;
+    if (!p && exact) {
+        auto& t = topics_.add(text);
+        register_group(t);
+        give_history(t);
+        p = &t;
+    } else if (!exact) {
+        auto& node = filters_.add(text);
+        if (node.id == filter_node::unregistered) {
+            register_group(node);
+            filters_.gained_subscribers();
+        }
+        p = &node;
+    }
+    auto* const topic = exact ? static_cast<topic_state*>(p) : nullptr;
+    if (!(topic && topic->past) && (o.history != 0 || o.resume)) {
+        ec = errc::no_history;
+        release(*p);
+        return {};
+    }
+
+    auto& g = make_group(*p, o.type);
+    ++g.pins; // a subscription that replaces itself must not take the group with it
+    if (existing)
+        unlink(s, *find_sub(s, g));
+    --g.pins;
+
+    sub_ref ref{g.id, sub_ref::catching, 0, s.next_order++};
+    if (o.overflow) {
+        if (free_options_.empty()) {
+            free_options_.push_back(static_cast<std::uint32_t>(options_.size()));
+            options_.push_back({});
+        }
+        ref.options = free_options_.back() + 1;
+        free_options_.pop_back();
+        options_[ref.options - 1] = {*o.overflow, true};
+        s.has_overflow_option = true;
+    }
+    s.subs.push_back(ref);
+    ++subscriptions_;
+    const auto sub = s.subs.size() - 1;
+
+    subscribe_result result;
+    if (!topic || !topic->past) {
+        join(s, sub, !o.echo);
+        if (s.catching)
+            s.catching->lates.push_back({g.id, sequence_});
+        return result;
+    }
+
+    const auto& past = *topic->past;
+    trim(*topic);
+    result.position = topic_position{past.epoch(), past.next_offset() - 1};
+    auto from = past.next_offset();
+    bool hold = false;
+    if (o.resume || resume_after) {
+        bool same_life = true;
+        std::uint64_t missed = 0; // messages that are not there any more
+        if (o.resume) {
+            same_life = o.resume->epoch == past.epoch() && o.resume->offset < past.next_offset();
+            if (same_life) {
+                from = std::max(o.resume->offset + 1, past.first_offset());
+                missed = from - (o.resume->offset + 1);
+            }
+        } else {
+            hold = true;
+            from = past.after_sequence(*resume_after);
+            if (past.trimmed_sequence() > *resume_after)
+                missed = 1;
+        }
+        result.recovered = same_life && missed == 0;
+        if (missed != 0) {
+            const auto first = o.resume ? o.resume->offset + 1 : 0;
+            // By sequence alone it is not known how many, so the marker's count is 0: at least one.
+            tell_gap(s, *topic, o.resume ? missed : 0, first, first == 0 ? 0 : from - 1, 0);
+        }
+    }
+    if (o.history != 0 && !(result.recovered && *result.recovered)) {
+        std::size_t found = 0;
+        auto at = past.next_offset();
+        while (at != past.first_offset() && found != o.history) {
+            --at;
+            const auto place = past.at(at);
+            if (o.type.empty() || place.messages->type_of(place.index) == o.type)
+                ++found;
+        }
+        from = std::min(from, at);
+    }
+    if (from != past.next_offset() || hold)
+        start_cursor(s, sub, *topic, from, !o.echo);
+    else {
+        join(s, sub, !o.echo);
+        if (s.catching)
+            s.catching->lates.push_back({g.id, sequence_});
+    }
+    return result;
+}
+
+inline bool
+core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view type, match_mode match) {
+    auto* const g = find_group(text, type, match);
+    if (!g)
+        return false;
+    const auto sub = find_sub(s, *g);
+    if (!sub)
+        return false;
+    unlink(s, *sub);
+    return true;
+}
+
+inline void core::unsubscribe_all(subscriber_base& s) {
+    while (!s.subs.empty())
+        unlink(s, s.subs.size() - 1);
+    s.subs.shrink_to_fit();
+}
+
+inline bool core::matches(const group& g, std::string_view topic, std::string_view type) const {
+    const auto wanted = type_of(g);
+    if (!wanted.empty() && wanted != type)
+        return false;
+    const auto& p = pattern_of(const_cast<group&>(g));
+    if (p.what == group::kind::topic)
+        return static_cast<const topic_state&>(p).name.view() == topic;
+    return filter_table::matches(static_cast<const filter_node&>(p).text(), topic);
+}
+
+inline bool core::matches_live(
+    const subscriber_base& s, std::string_view topic, std::string_view type, std::uint64_t publisher,
+    std::uint64_t sequence) const {
+    for (const auto& ref : s.subs) {
+        if (ref.index == sub_ref::catching)
+            continue;
+        const auto& g = *groups_[ref.group];
+        if (!matches(g, topic, type))
+            continue;
+        const bool no_echo = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
+                                                                    : (*g.handlers)[ref.index].no_echo;
+        if (no_echo && publisher == s.id)
+            continue;
+        bool late = false;
+        if (s.catching)
+            for (const auto& l : s.catching->lates)
+                late = late || (l.group == ref.group && l.born >= sequence);
+        if (!late)
+            return true;
+    }
+    return false;
+}
+
+inline overflow_policy core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
+    if (!s.has_overflow_option)
+        return s.limits->overflow;
+    const sub_ref* governing = nullptr;
+    bool governing_exact = false;
+    for (const auto& ref : s.subs) {
+        const auto& g = *groups_[ref.group];
+        if (!matches(g, r.topic().view(), r.type_of(index)))
+            continue;
+        const bool exact = pattern_of(const_cast<group&>(g)).what == group::kind::topic;
+        if (!governing || (exact && !governing_exact) ||
+            (exact == governing_exact && ref.order < governing->order)) {
+            governing = &ref;
+            governing_exact = exact;
+        }
+    }
+    return governing && governing->options != 0 ? options_[governing->options - 1].overflow
+                                                : s.limits->overflow;
+}
+
+template <class F>
+void core::for_each_subscriber(F&& f) const {
+    for (const auto& s : slots_)
+        if (s)
+            f(*s);
+}
+
+template <class F>
+void core::for_each_of_uid(std::string_view uid, F&& f) const {
+    const auto found = uids_.find(uid);
+    if (found == uids_.end())
+        return;
+    for (auto slot : found->second.second)
+        f(*slots_[slot]);
+}
+
+template <class F>
+void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
+    std::vector<filter_node*> filters;
+    filters_.match(topic, filters);
+    std::vector<const pattern*> patterns(filters.begin(), filters.end());
+    if (const auto* const t = topics_.find(topic))
+        patterns.push_back(t);
+    boost::unordered_flat_map<const subscriber_base*, bool> seen;
+    auto visit = [&](const group& g) {
+        for (const auto& m : g.members)
+            if (seen.emplace(slots_[m.slot()].get(), true).second)
+                f(*slots_[m.slot()]);
+        if (g.handlers)
+            for (const auto& h : *g.handlers)
+                if (h.subscriber && seen.emplace(h.subscriber, true).second)
+                    f(*h.subscriber);
+    };
+    for (const auto* const p : patterns) {
+        visit(*p);
+        if (p->typed)
+            for (const auto& entry : *p->typed)
+                visit(*entry.second);
+    }
+    if (const auto* const t = topics_.find(topic); t && t->cursors)
+        for (const auto* const c : *t->cursors)
+            if (seen.emplace(c->who, true).second)
+                f(*c->who);
+}
+
+} // namespace pusher::inline v0::detail

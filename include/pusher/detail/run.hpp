@@ -1,0 +1,196 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/encoding.hpp>
+#include <pusher/detail/shared_text.hpp>
+#include <pusher/message.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <forward_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0::detail {
+
+using steady_time = std::chrono::steady_clock::time_point;
+
+/// The messages published to one topic in one turn, stored once: their bytes back to back, an index of where
+/// each begins, and beside them the encoded bytes of every encoding that some session asked for.
+///
+/// Whoever may need it later (an outbox, a history) holds a reference; while nothing blocks nobody does.
+class run : public boost::intrusive_ref_counter<run, boost::thread_unsafe_counter> {
+public:
+    struct entry {
+        std::uint64_t sequence;
+        std::uint64_t publisher; ///< id of the subscriber that published it; 0: the host
+        std::uint32_t begin;     ///< of type, key, id, payload and headers, in this order
+        std::uint32_t payload_size;
+        std::uint32_t headers_size;
+        std::uint8_t type_size;
+        std::uint8_t key_size;
+        std::uint8_t id_size;
+
+        /// What the message is charged with in outboxes and histories.
+        [[nodiscard]] std::size_t size() const noexcept {
+            return std::size_t{payload_size} + headers_size + type_size + key_size + id_size;
+        }
+    };
+
+    /// The frames of one encoding.
+    struct encoded {
+        const encoding* as;
+        std::string bytes;
+        std::vector<std::uint32_t> ends;
+
+        [[nodiscard]] std::uint32_t begin_of(std::size_t i) const noexcept {
+            return i == 0 ? 0 : ends[i - 1];
+        }
+        [[nodiscard]] std::string_view frame(std::size_t i) const noexcept {
+            return std::string_view(bytes).substr(begin_of(i), ends[i] - begin_of(i));
+        }
+    };
+
+    run(shared_text topic, wall_time received, steady_time born) noexcept
+        : topic_(std::move(topic)),
+          receive_time_(received),
+          born_(born) {}
+
+    void append(const message::fields& m, std::uint64_t publisher) {
+        entry e{};
+        e.sequence = m.sequence;
+        e.publisher = publisher;
+        e.begin = static_cast<std::uint32_t>(bytes_.size());
+        e.payload_size = static_cast<std::uint32_t>(m.payload.size());
+        e.type_size = static_cast<std::uint8_t>(m.type.size());
+        e.key_size = static_cast<std::uint8_t>(m.key.size());
+        e.id_size = static_cast<std::uint8_t>(m.id.size());
+        bytes_.append(m.type).append(m.key).append(m.id).append(m.payload);
+        const auto headers_begin = bytes_.size();
+        for (const auto& h : m.headers) {
+            append_size(h.name.size());
+            append_size(h.value.size());
+            bytes_.append(h.name).append(h.value);
+        }
+        e.headers_size = static_cast<std::uint32_t>(bytes_.size() - headers_begin);
+        entries_.push_back(e);
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.size(); }
+    [[nodiscard]] const entry& at(std::size_t i) const noexcept { return entries_[i]; }
+    [[nodiscard]] const shared_text& topic() const noexcept { return topic_; }
+    [[nodiscard]] steady_time born() const noexcept { return born_; }
+    [[nodiscard]] wall_time receive_time() const noexcept { return receive_time_; }
+
+    [[nodiscard]] std::string_view type_of(std::size_t i) const noexcept {
+        return std::string_view(bytes_).substr(entries_[i].begin, entries_[i].type_size);
+    }
+
+    /// Numbers the run's messages in a history. Only before the first message.
+    void keep_in_history(std::uint64_t epoch, std::uint64_t first_offset) noexcept {
+        epoch_ = epoch;
+        first_offset_ = first_offset;
+    }
+    [[nodiscard]] bool in_history() const noexcept { return first_offset_ != 0; }
+    [[nodiscard]] std::uint64_t first_offset() const noexcept { return first_offset_; }
+    [[nodiscard]] std::uint64_t offset_of(std::size_t i) const noexcept {
+        return in_history() ? first_offset_ + i : 0;
+    }
+
+    /// A view of a message; `headers` is where its header views are kept.
+    [[nodiscard]] message
+    view(std::size_t i, std::uint64_t sequence_epoch, std::vector<header>& headers) const {
+        const auto& e = entries_[i];
+        std::string_view rest = std::string_view(bytes_).substr(e.begin, e.size());
+        auto take = [&rest](std::size_t n) {
+            const auto part = rest.substr(0, n);
+            rest.remove_prefix(n);
+            return part;
+        };
+        message::fields m;
+        m.topic = topic_.view();
+        m.type = take(e.type_size);
+        m.key = take(e.key_size);
+        m.id = take(e.id_size);
+        m.payload = take(e.payload_size);
+        if (!rest.empty()) {
+            headers.clear();
+            while (!rest.empty()) {
+                const auto sizes = take(8);
+                const auto name = take(read_size(sizes));
+                headers.push_back({name, take(read_size(sizes.substr(4)))});
+            }
+            m.headers = headers;
+        }
+        m.sequence = e.sequence;
+        m.sequence_epoch = sequence_epoch;
+        if (in_history())
+            m.position = topic_position{epoch_, offset_of(i)};
+        m.receive_time = receive_time_;
+        return message(m);
+    }
+
+    /// The frames of all messages so far, encoded now if they are not yet.
+    const encoded& encode(const encoding& as, std::uint64_t sequence_epoch) {
+        auto& e = find(as);
+        if (e.ends.size() != entries_.size()) {
+            std::vector<header> headers;
+            e.bytes.reserve(e.bytes.size() + bytes_.size() * 5 / 4 + (entries_.size() - e.ends.size()) * 160);
+            e.ends.reserve(entries_.size());
+            while (e.ends.size() != entries_.size()) {
+                as.push(view(e.ends.size(), sequence_epoch, headers), e.bytes);
+                e.ends.push_back(static_cast<std::uint32_t>(e.bytes.size()));
+            }
+        }
+        return e;
+    }
+
+    /// Frees what can be made again.
+    void forget_encoded() noexcept { encoded_.clear(); }
+
+    /// Gives back the room that only a growing run needs.
+    void shrink() {
+        entries_.shrink_to_fit();
+        bytes_.shrink_to_fit();
+    }
+
+private:
+    encoded& find(const encoding& as) {
+        for (auto& e : encoded_)
+            if (e.as == &as)
+                return e;
+        encoded_.push_front({&as, {}, {}});
+        return encoded_.front();
+    }
+
+    void append_size(std::size_t n) {
+        for (int shift = 24; shift >= 0; shift -= 8)
+            bytes_.push_back(static_cast<char>(n >> shift & 0xFF));
+    }
+    static std::size_t read_size(std::string_view four) noexcept {
+        std::size_t n = 0;
+        for (int i = 0; i != 4; ++i)
+            n = n << 8 | static_cast<unsigned char>(four[static_cast<std::size_t>(i)]);
+        return n;
+    }
+
+    shared_text topic_;
+    std::uint64_t epoch_ = 0;
+    std::uint64_t first_offset_ = 0; ///< 0: not in a history
+    wall_time receive_time_;
+    steady_time born_;
+    std::vector<entry> entries_;
+    std::string bytes_;
+    std::forward_list<encoded> encoded_; // addresses of frames stay good while others are added
+};
+
+using run_ptr = boost::intrusive_ptr<run>;
+
+} // namespace pusher::inline v0::detail

@@ -1,0 +1,140 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/group.hpp>
+#include <pusher/detail/outbox.hpp>
+#include <pusher/detail/topic_table.hpp>
+#include <pusher/observer.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0::detail {
+
+class core;
+class subscriber_base;
+
+/// One subscription, in its subscriber's list. 16 bytes: a session may have thousands.
+struct sub_ref {
+    /// In place of an index in the group, while the subscription is catching up and is not in the group.
+    static constexpr std::uint32_t catching = 0xFFFFFFFFU;
+
+    std::uint32_t group;   ///< id of the group
+    std::uint32_t index;   ///< where the group lists it
+    std::uint32_t options; ///< 1 + index in the table of options; 0: none
+    std::uint32_t order;   ///< grows from subscription to subscription of one subscriber
+};
+
+/// A subscription that reads its topic's history, and has not come to the present yet.
+struct cursor {
+    subscriber_base* who;
+    topic_state* topic;
+    std::uint32_t group;
+    bool no_echo;
+    std::uint64_t next; ///< offset of the next message to read
+    std::uint64_t born; ///< the broker's sequence when it subscribed
+    shared_text type;
+};
+
+/// What a subscriber that catches up remembers. All its cursors advance together, in publish order, and go
+/// live together, so that what it receives from history is in order across topics.
+struct catchup {
+    /// A subscription made meanwhile: messages up to `born` are not for it.
+    struct late {
+        std::uint32_t group;
+        std::uint64_t born;
+    };
+
+    std::vector<std::unique_ptr<cursor>> cursors;
+    std::vector<late> lates;
+    std::vector<pending_gap> gaps; ///< of a handler, which has no outbox
+
+    [[nodiscard]] bool covers(const topic_state* t) const noexcept {
+        for (const auto& c : cursors)
+            if (c->topic == t)
+                return true;
+        return false;
+    }
+};
+
+/// The identity that subscriptions, an outbox and a delivery state belong to: a peer's session, or a
+/// subscriber in process. The core sees it as one of the two kinds below.
+class subscriber_base : public boost::intrusive_ref_counter<subscriber_base, boost::thread_unsafe_counter> {
+public:
+    enum class kind : std::uint8_t { handler, queue };
+
+    explicit subscriber_base(kind k) noexcept : what(k) {}
+    subscriber_base(const subscriber_base&) = delete;
+    subscriber_base& operator=(const subscriber_base&) = delete;
+    virtual ~subscriber_base() = default;
+
+    /// For observers.
+    [[nodiscard]] virtual subscriber_info info() const { return {id, uid.view(), {}, {}}; }
+
+    core* owner = nullptr; ///< null: not, or no more, part of a broker
+    std::uint64_t id = 0;
+    std::uint64_t last_sequence = 0; ///< the newest message that was counted or called for
+    compact_vector<sub_ref> subs;
+    std::unique_ptr<catchup> catching;
+    shared_text uid;
+    std::uint32_t slot = 0;
+    std::uint32_t next_order = 0;
+    kind what;
+    bool scheduled = false;           ///< waits for its turn to be drained, or to read on from history
+    bool listed = true;               ///< broadcasts and pushes to its uid reach it
+    bool has_overflow_option = false; ///< some subscription has a policy of its own
+    bool published_this_turn = false; ///< so that `echo = false` has something to leave out
+    bool pressured = false;           ///< its outbox is over the high-water mark
+};
+
+using subscriber_ptr = boost::intrusive_ptr<subscriber_base>;
+
+/// A subscriber whose handler is called inside `publish`.
+class handler_subscriber : public subscriber_base {
+public:
+    handler_subscriber() noexcept : subscriber_base(kind::handler) {}
+
+    virtual void deliver(const message& m) = 0;
+    virtual void deliver_gap(const gap&) {}
+};
+
+/// A subscriber that is written to at the end of a turn, or takes messages when it is ready: what it cannot
+/// take waits in an outbox.
+class queue_subscriber : public subscriber_base {
+public:
+    explicit queue_subscriber(const outbox_params& l) noexcept : subscriber_base(kind::queue), limits(&l) {}
+
+    /// Something was put into the outbox of a subscriber without a sink. It must not call the core.
+    virtual void at_queued() {}
+    /// The outbox is full and the policy is to disconnect: the outbox is empty by now. It must not call the
+    /// core.
+    virtual void at_overflow() {}
+
+    const outbox_params* limits; ///< shared by many
+    const encoding* as = nullptr;
+    sink* to = nullptr; ///< null: detached, or in process
+    std::unique_ptr<outbox> box;
+    bool blocked = false;    ///< the sink took less than all
+    bool overflowed = false; ///< ends with `errc::overflow`; nothing is queued any more
+};
+
+/// Numbers of one broker since it began.
+struct core_counters {
+    std::uint64_t published = 0;
+    std::uint64_t published_bytes = 0; ///< of payloads
+    std::uint64_t delivered = 0;       ///< handed to a handler or to a connection
+    std::uint64_t dropped = 0;         ///< by overflow
+    std::uint64_t dropped_trimmed = 0; ///< left the history before a subscriber came to it
+    std::uint64_t dropped_disconnected = 0;
+    std::uint64_t dropped_undeliverable = 0;
+    std::uint64_t handler_exceptions = 0;
+    std::uint64_t turns = 0;
+};
+
+} // namespace pusher::inline v0::detail

@@ -1,0 +1,47 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/message.hpp>
+#include <pusher/overflow_policy.hpp>
+#include <pusher/topic.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace pusher::inline v0 {
+
+/// How to subscribe. Holds views only: they must be valid during the call.
+struct subscribe_options {
+    /// Whether the text is a topic or a filter.
+    match_mode match = match_mode::exact;
+
+    /// Only messages of this type; empty: messages of every type, and untyped ones.
+    std::string_view type{};
+
+    /// False: not what this same subscriber publishes.
+    bool echo = true;
+
+    /// What happens to this subscription's messages when the outbox is full; not set: as the broker's
+    /// parameters say. If several subscriptions of one subscriber match a message, an exact one decides
+    /// before a filter, then the oldest.
+    std::optional<overflow_policy> overflow{};
+
+    /// Start with up to that many of the topic's last messages. Exact topics with history only.
+    std::size_t history = 0;
+
+    /// Start after this place in the topic's history. Exact topics with history only.
+    std::optional<topic_position> resume{};
+};
+
+/// What a subscribe found. Without history on the topic both are empty.
+struct subscribe_result {
+    /// Only when `resume` was asked for: whether everything after that place is still there. If not, a gap
+    /// marker tells what is missing where that is known, and what is left follows.
+    std::optional<bool> recovered;
+
+    /// The newest message's place in the topic's history: what follows it is live. Offset 0: none yet.
+    std::optional<topic_position> position;
+};
+
+} // namespace pusher::inline v0
