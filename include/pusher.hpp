@@ -1,0 +1,17 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+/// \file
+/// Everything that needs Boost's headers and nothing else. `<pusher/broker.hpp>` is enough for most.
+// Written by `./dev format`.
+
+#include <pusher/close_reason.hpp>
+#include <pusher/dialect/websocket_codec.hpp>
+#include <pusher/dialect/websocket_decoder.hpp>
+#include <pusher/dialect/websocket_encoder.hpp>
+#include <pusher/dialect/websocket_frame.hpp>
+#include <pusher/error.hpp>
+#include <pusher/gap.hpp>
+#include <pusher/message.hpp>
+#include <pusher/topic.hpp>
+#include <pusher/version.hpp>

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#
+# Uses pusher in each way that a consumer can, for real: run.sh BUILD_FOLDER [way...]
+# BUILD_FOLDER holds `venv` (with Conan) and `boost` (the headers of a newer Boost).
+set -euo pipefail
+
+checkout=$(cd "$(dirname "$0")/../.." && pwd)
+build=$1
+shift
+work="$build/consume"
+here="$checkout/tests/consume"
+export CXX=g++-12
+
+ways=(find_package tls separate_compilation newer_boost add_subdirectory fetch_content conan by_hand what_is_missing)
+
+say() { printf 'consume: %s\n' "$*"; }
+fail() {
+    say "$*" >&2
+    exit 1
+}
+
+# quiet COMMAND...: its output only if it fails.
+quiet() {
+    local log="$work/$way.log"
+    "$@" >>"$log" 2>&1 || {
+        cat "$log" >&2
+        fail "$way: failed: $*"
+    }
+}
+
+# build_and_run PROJECT CMAKE_OPTION...
+build_and_run() {
+    quiet cmake -S "$here/$1" -B "$work/$way" -G Ninja "${@:2}"
+    quiet cmake --build "$work/$way"
+    run "$work/$way/consumer"
+}
+
+run() {
+    local out
+    out=$("$@") || fail "$way: the program failed: $out"
+    [[ $out == *works ]] || fail "$way: the program said: $out"
+}
+
+# refuses PATTERN COMMAND...: the command fails, and says why.
+refuses() {
+    local out
+    if out=$("${@:2}" 2>&1); then
+        fail "$way: should have failed: ${*:2}"
+    fi
+    grep -Eq "$1" <<<"$(tr -s ' \n' '  ' <<<"$out")" || fail "$way: failed without saying '$1':"$'\n'"$out"
+}
+
+# Installed once, then moved: an installed package names no folder of the machine that it was made on.
+install_pusher() {
+    [ ! -d "$work/prefix" ] || return 0
+    quiet cmake -S "$checkout" -B "$work/install" -G Ninja -D CMAKE_INSTALL_PREFIX="$work/elsewhere" \
+        -D PUSHER_BUILD_TESTS=OFF -D PUSHER_BUILD_EXAMPLES=OFF -D PUSHER_BUILD_BENCHMARKS=OFF
+    quiet cmake --build "$work/install" --target install
+    mv "$work/elsewhere" "$work/prefix"
+    ! grep -rIl -e "$work" -e "$checkout" "$work/prefix" || fail "these installed files name folders of this machine"
+}
+
+find_package() {
+    install_pusher
+    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix"
+}
+
+tls() {
+    install_pusher
+    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON
+}
+
+separate_compilation() {
+    install_pusher
+    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON -D PUSHER_SEPARATE_COMPILATION=ON
+}
+
+newer_boost() {
+    install_pusher
+    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D PUSHER_BOOST_INCLUDE_DIR="$build/boost"
+}
+
+add_subdirectory() {
+    build_and_run add_subdirectory -D PUSHER_CHECKOUT="$checkout"
+}
+
+fetch_content() {
+    local git=(git -c "safe.directory=$checkout" -C "$checkout") commit
+    commit=$("${git[@]}" rev-parse HEAD) || fail "$way: needs a git checkout"
+    if [ -n "$("${git[@]}" status --porcelain)" ]; then
+        say "fetch_content: uses commit ${commit:0:9}; what is not committed is not tested by it"
+    fi
+    # The clone's other end reads only the user's configuration, and refuses a checkout of another owner's.
+    printf '[include]\n\tpath = %s\n[safe]\n\tdirectory = %s\n\tdirectory = %s/.git\n' \
+        "${GIT_CONFIG_GLOBAL:-$HOME/.gitconfig}" "$checkout" "$checkout" >"$work/gitconfig"
+    GIT_CONFIG_GLOBAL="$work/gitconfig" build_and_run fetch_content \
+        -D PUSHER_CHECKOUT="$checkout" -D PUSHER_COMMIT="$commit"
+}
+
+conan() {
+    local conan="$build/venv/bin/conan" tls
+    export CONAN_HOME="$work/conan_home"
+    quiet "$conan" profile detect --force
+    for tls in False True; do
+        quiet "$conan" create "$checkout" --no-remote --build=missing -pr:a "$here/conan.profile" -o "&:tls=$tls"
+    done
+    grep -q "pusher .* works" "$work/$way.log" || fail "$way: the test package did not run"
+}
+
+# Without a build system: one more source file with <pusher/src.hpp>.
+by_hand() {
+    local flags=(-std=c++20 -I "$checkout/include" -pthread) dir="$work/$way"
+    mkdir -p "$dir"
+    echo '#include <pusher/src.hpp>' >"$dir/src.cpp"
+    quiet ccache "$CXX" "${flags[@]}" -c "$dir/src.cpp" -o "$dir/src.o"
+    quiet ccache "$CXX" "${flags[@]}" -c "$here/main.cpp" -o "$dir/main.o"
+    quiet "$CXX" "$dir/main.o" "$dir/src.o" -pthread -o "$dir/consumer"
+    run "$dir/consumer"
+}
+
+# What is missing is told when configuring, and how to get it.
+what_is_missing() {
+    install_pusher
+    local empty="$work/empty"
+    mkdir -p "$empty"
+    local use=(cmake -S "$here/find_package" -G Ninja -D CMAKE_PREFIX_PATH="$work/prefix")
+    local hidden=(-D CMAKE_FIND_ROOT_PATH="$empty" -D CMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY
+        -D CMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY -D CMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY)
+    refuses 'pusher needs the headers of Boost 1.81 or newer and found none.*libboost-json1.81-dev' \
+        "${use[@]}" -B "$work/$way/boost" "${hidden[@]}" -D pusher_DIR="$work/prefix/share/cmake/pusher"
+    refuses "there is no boost/version.hpp in '$empty'" \
+        "${use[@]}" -B "$work/$way/boost_dir" -D PUSHER_BOOST_INCLUDE_DIR="$empty"
+    mkdir -p "$empty/boost"
+    echo '#define BOOST_LIB_VERSION "1_74"' >"$empty/boost/version.hpp"
+    refuses "pusher needs Boost 1.81 or newer: '$empty' has 1.74" \
+        "${use[@]}" -B "$work/$way/boost_old" -D PUSHER_BOOST_INCLUDE_DIR="$empty"
+    refuses 'pusher::tls needs OpenSSL 1.1.1 or newer and found none.*libssl-dev' \
+        "${use[@]}" -B "$work/$way/openssl" -D WITH_TLS=ON -D CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
+    refuses 'pusher::tls needs OpenSSL' cmake -S "$checkout" -B "$work/$way/in_tree" -G Ninja \
+        -D PUSHER_BUILD_TESTS=OFF -D PUSHER_BUILD_EXAMPLES=OFF -D CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
+    refuses 'compatible with requested version "9.9"' "${use[@]}" -B "$work/$way/version" -D WANTED_VERSION=9.9
+}
+
+rm -rf "$work"
+mkdir -p "$work"
+[ $# -gt 0 ] || set -- "${ways[@]}"
+for way in "$@"; do
+    "$way"
+    say "$way works"
+done
