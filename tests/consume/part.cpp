@@ -4,6 +4,4 @@
 
 bool part_accepts(const char* topic);
 
-bool part_accepts(const char* topic) {
-    return pusher::is_valid_topic(topic);
-}
+bool part_accepts(const char* topic) { return pusher::is_valid_topic(topic); }

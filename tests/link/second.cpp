@@ -4,6 +4,4 @@
 
 const void* category_in_second();
 
-const void* category_in_second() {
-    return &pusher::pusher_category();
-}
+const void* category_in_second() { return &pusher::pusher_category(); }

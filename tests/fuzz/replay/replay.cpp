@@ -1,7 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
-// Runs a fuzz target over files, for compilers without libFuzzer: every file below each folder named on the command
-// line. An empty corpus is a failure, for then the test shows nothing.
+// Runs a fuzz target over files, for compilers without libFuzzer: every file below each folder named on the
+// command line. An empty corpus is a failure, for then the test shows nothing.
 
 #include <algorithm>
 #include <cstddef>
