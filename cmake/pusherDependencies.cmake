@@ -9,6 +9,7 @@
 #
 # The caller sets pusher_INCLUDE (the folder with pusher.hpp). What is missing is told in pusher_PROBLEM.
 
+set(pusher_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 set(pusher_BOOST_MINIMUM 1.81)
 
 # Sets pusher_PROBLEM if `include_dir` has no Boost that is new enough.
@@ -98,7 +99,7 @@ macro(pusher_find_dependencies)
             add_library(pusher::dependencies INTERFACE IMPORTED GLOBAL)
             set_property(TARGET pusher::dependencies PROPERTY INTERFACE_LINK_LIBRARIES pusher::boost ${pusher_JSON})
             if(PUSHER_SEPARATE_COMPILATION OR NOT pusher_JSON)
-                pusher_add_source_library(pusher_src "${CMAKE_CURRENT_LIST_DIR}/pusher_src.cpp")
+                pusher_add_source_library(pusher_src "${pusher_CMAKE_DIR}/pusher_src.cpp")
                 if(pusher_JSON)
                     target_compile_definitions(pusher_src PRIVATE PUSHER_SRC_WITHOUT_JSON)
                 endif()
@@ -121,7 +122,7 @@ macro(pusher_find_openssl)
             set_property(TARGET pusher::openssl APPEND PROPERTY
                 INTERFACE_LINK_LIBRARIES OpenSSL::SSL OpenSSL::Crypto)
             if(PUSHER_SEPARATE_COMPILATION)
-                pusher_add_source_library(pusher_tls_src "${CMAKE_CURRENT_LIST_DIR}/pusher_tls_src.cpp")
+                pusher_add_source_library(pusher_tls_src "${pusher_CMAKE_DIR}/pusher_tls_src.cpp")
                 target_link_libraries(pusher_tls_src PUBLIC pusher_src OpenSSL::SSL)
                 set_property(TARGET pusher::openssl APPEND PROPERTY INTERFACE_LINK_LIBRARIES pusher_tls_src)
             endif()
