@@ -46,6 +46,7 @@ constexpr const char* usage =
     "  --repeat N              runs on the same sessions, a line of JSON each (1)\n"
     "  --warm-up MS            an unreported run before (200)\n"
     "  --drain-stuck           after the run, read all that the stuck sessions are due\n"
+    "  --patience MS           give up when nothing has come for so long (5000)\n"
     "  --server-pid PID        report this process's CPU time and memory\n"
     "  --hold                  mode idle: keep the sessions until stdin ends\n";
 
@@ -123,6 +124,7 @@ public:
         params_.sources = given.number("--sources", 0);
         params_.rcvbuf = static_cast<int>(given.number("--rcvbuf", 0));
         params_.stuck_rcvbuf = static_cast<int>(given.number("--stuck-rcvbuf", 0));
+        params_.patience_ms = static_cast<int>(given.number("--patience", 5000));
         params_.native = dialect == "native";
         params_.block = assign == "block";
         order_.topics = params_.topics;
@@ -228,6 +230,7 @@ private:
             sessions.drain_stuck(result);
 
         const auto seconds = static_cast<double>(result.last_ns - result.first_ns) / 1e9;
+        const auto publishing = static_cast<double>(number_of(result.done, "elapsed_ns").value_or(0)) / 1e9;
         const auto wall = static_cast<double>(after.wall - before.wall);
         const auto share = [wall](std::uint64_t from, std::uint64_t to) {
             return static_cast<double>(to - from) / wall;
@@ -247,6 +250,7 @@ private:
             .flag("correct", good)
             .add("messages", number_of(result.done, "messages").value_or(0))
             .add("seconds", seconds)
+            .add("drain_seconds", seconds - publishing)
             .add(
                 "deliveries_per_second",
                 static_cast<double>(result.readers.received) / std::max(seconds, 1e-9))

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+"""Checks the load generator itself: it must pass servers that deliver everything, and catch those that do not.
+
+Usage: check_load.py PROGRAMS (the folder with the built benchmarks)
+
+The server here is also the shortest example of the control protocol. Run with `--serve FAULT` it is only that server.
+"""
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+import urllib.parse
+
+FAULTS = ["none", "lose", "repeat", "swap", "damage", "truncate", "foreign", "fragment", "announce", "ping", "close"]
+
+
+def frame(payload, opcode, final=True):
+    head = bytes([opcode | (0x80 if final else 0)])
+    if len(payload) < 126:
+        return head + bytes([len(payload)]) + payload
+    return head + struct.pack("!BH", 126, len(payload)) + payload
+
+
+class Hub:
+    def __init__(self, fault):
+        self.fault = fault
+        self.topics = {}  # name -> writers, with whether they speak the native dialect
+        self.sessions = 0
+        self.pongs = 0
+
+    async def serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        url = urllib.parse.urlsplit(head.split(" ")[1])
+        key = next(line.split(": ")[1] for line in head.split("\r\n") if line.startswith("Sec-WebSocket-Key: "))
+        digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        topics = urllib.parse.parse_qs(url.query).get("topic", [])
+        self.sessions += url.path != "/control"
+        for name in topics:
+            self.topics.setdefault(name, []).append((writer, False))
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n")
+        try:
+            while True:
+                opcode, text = await self.read(reader)
+                if opcode == 10:
+                    self.pongs += text == b"are you there"
+                elif url.path == "/control":
+                    writer.write(frame((await self.command(text.decode())).encode(), 1))
+                elif url.path == "/ws":
+                    self.topics.setdefault(json.loads(text)["params"]["topic"], []).append((writer, True))
+                    writer.write(frame(b'{"action":"subscribe","status":"ok"}', 1))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        self.sessions -= url.path != "/control"
+        for writers in self.topics.values():
+            writers[:] = [w for w in writers if w[0] is not writer]
+
+    @staticmethod
+    async def read(reader):
+        first, length = await reader.readexactly(2)
+        length &= 127
+        if length == 126:
+            length, = struct.unpack("!H", await reader.readexactly(2))
+        mask = await reader.readexactly(4)
+        return first & 15, bytes(b ^ mask[i % 4] for i, b in enumerate(await reader.readexactly(length)))
+
+    async def command(self, line):
+        if line == "count":
+            return f"count sessions={self.sessions} subscriptions={sum(map(len, self.topics.values()))}"
+        fields = dict(part.split("=") for part in line.split(" ")[1:])
+        topics, size = int(fields["topics"]), int(fields["bytes"])
+        total = int(fields["turns"]) * int(fields["per_turn"])
+        begin = time.monotonic_ns()
+        for i in range(total):
+            words = (i, time.monotonic_ns())
+            stamp = struct.pack("<QQ", *words) if fields["stamp"] == "binary" else b"%016x%016x" % words
+            name = f"t{i % topics}"
+            for at, (writer, native) in enumerate(self.topics.get(name, [])):
+                self.send(writer, native, stamp.ljust(size, b"x"), name, i if at == 0 else -1)
+            if self.fault == "foreign" and i == 9:
+                stranger = next(s for s in self.topics["t0"] if s not in self.topics[name])
+                self.send(*stranger, stamp.ljust(size, b"x"), "t0", -1)
+            await asyncio.sleep(0)
+        return f"done messages={total} turns={fields['turns']} elapsed_ns={time.monotonic_ns() - begin}"
+
+    def send(self, writer, native, payload, name, i):
+        """`i` is the message's number for the one session that meets the fault, -1 for all others."""
+        def push(payload):
+            if not native:
+                return frame(payload, 2)
+            return frame(b'{"topic":"%s","type":"","payload":"%s","meta":{}}' % (name.encode(), payload), 1)
+        fault = self.fault if i >= 0 else "none"
+        if fault == "close" and i == 8:
+            writer.close()
+        elif fault in ("lose", "announce") and i == 8:
+            pass
+        elif fault == "announce" and i == 12:
+            writer.write(frame(b'{"topic":"%s","gap":{"count":1}}' % name.encode(), 1) + push(payload))
+        elif fault == "repeat" and i == 8:
+            writer.write(push(payload) * 2)
+        elif fault == "swap" and i == 8:
+            self.held = push(payload)
+        elif fault == "swap" and i == 12:
+            writer.write(push(payload) + self.held)
+        elif fault == "damage" and i == 8:
+            writer.write(push(payload[:-1] + b"y"))
+        elif fault == "truncate" and i == 8:
+            writer.write(push(payload[:-1]))
+        elif fault == "fragment":
+            writer.write(frame(payload[:7], 2, False) + frame(payload[7:9], 0, False) + frame(payload[9:], 0))
+        elif fault == "ping" and i == 8:
+            writer.write(frame(b"are you there", 9) + push(payload))
+        else:
+            writer.write(push(payload))
+
+
+async def serve(fault):
+    hub = Hub(fault)
+    server = await asyncio.start_server(hub.serve, "127.0.0.1", 0)
+    print(f"listening 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+def run(programs, server, *options):
+    """The generator's exit status and its JSON object."""
+    with subprocess.Popen(server, stdout=subprocess.PIPE) as process:
+        try:
+            port = process.stdout.readline().decode().rsplit(":", 1)[1].strip()
+            done = subprocess.run([os.path.join(programs, "load"), "--port", port, "--warm-up", "0", *options],
+                                  capture_output=True, text=True, timeout=60)
+        finally:
+            process.terminate()
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def main():
+    programs = sys.argv[1]
+    two_topics = ["--sessions", "10", "--topics", "4", "--topics-per-session", "2", "--turns", "20", "--per-turn", "2",
+                  "--patience", "500"]
+    failed = []
+
+    def check(name, right, seen):
+        print("ok  " if right else "BAD ", name)
+        if not right:
+            failed.append(name)
+            print("    ", seen)
+
+    # What the generator must count for each fault; all but one meet the first session on t0, at message 8.
+    expected = {
+        "none": {}, "fragment": {}, "ping": {}, "announce": {"announced": 1}, "lose": {"lost": 1},
+        "repeat": {"disorder": 1}, "swap": {"disorder": 1, "lost": 1}, "damage": {"bad": 1, "lost": 1},
+        "truncate": {"bad": 1, "lost": 1}, "foreign": {"foreign": 1}, "close": {"closed": 1},
+    }
+    for fault in FAULTS:
+        status, result, errors = run(programs, [sys.executable, __file__, "--serve", fault], *two_topics)
+        if fault == "close":
+            check(fault, status == 1 and "closed a session" in errors, (status, result, errors))
+            continue
+        counts = {k: v for k, v in (result or {}).get("readers", {}).items() if v and k not in ("expected", "received")}
+        good = fault in ("none", "fragment", "ping", "announce")
+        check(fault, result and counts == expected[fault] and result["correct"] == good and (status == 0) == good,
+              (status, result, errors))
+
+    for fault in ("none", "lose"):
+        status, result, errors = run(
+            programs, [sys.executable, __file__, "--serve", fault], "--dialect", "native", *two_topics)
+        check(f"native, {fault}", result and result["readers"]["lost"] == len(expected[fault]) == status,
+              (status, result, errors))
+
+    for rival in ("rival_raw", "rival_beast"):
+        server = [os.path.join(programs, rival)]
+        for name, options in {
+                "raw": [], "native": ["--dialect", "native"], "paced": ["--rate", "100"],
+                "several topics": ["--topics", "10", "--topics-per-session", "3"],
+                "native, several topics": ["--topics", "10", "--topics-per-session", "3", "--dialect", "native"],
+                "large": ["--bytes", "200000"], "65535": ["--bytes", "65535"], "125": ["--bytes", "125"],
+        }.items():
+            status, result, errors = run(
+                programs, server, "--sessions", "50", "--turns", "40", "--per-turn", "3", *options)
+            check(f"{rival}, {name}", status == 0 and result["correct"], (status, result, errors))
+        for name, options in {"one topic": [], "several topics": ["--topics", "2", "--topics-per-session", "2"]}.items():
+            status, result, errors = run(
+                programs, server + ["--sndbuf", "32768", "--outbox", "100000"], "--sessions", "20", "--stuck", "3",
+                "--stuck-rcvbuf", "32768", "--turns", "400", "--rate", "1000", "--bytes", "3000", "--drain-stuck",
+                "--patience", "500", *options)
+            # The readers get all; what the stuck ones do not get is what the server says that it dropped.
+            check(f"{rival}, stuck, {name}",
+                  status == 0 and result["correct"] and result["stuck_sessions"]["lost"] == result["flow"]["dropped"] > 0
+                  and result["stuck_sessions"]["disorder"] == 0, (status, result, errors))
+    sys.exit(f"{len(failed)} failed: {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        asyncio.run(serve(sys.argv[2]))
+    else:
+        main()
