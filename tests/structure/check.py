@@ -63,6 +63,7 @@ WORDS = [
 SLEEP = r"\b(sleep_for|sleep_until|usleep|nanosleep|[^_a-z]sleep)\s*\("
 ASSERTION = r"\b(CHECK\w*|REQUIRE\w*|STATIC_REQUIRE|static_assert|FAIL)\b"
 ROOMS = ["unit", "simulation", "broker", "transport", "client", "thread_safety", "conformance", "ext"]
+OTHER_TESTS = ["compile_fail", "consume", "fuzz", "link", "support"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')
 
@@ -200,8 +201,11 @@ class Tree:
             for number, line in enumerate(code.splitlines(), 1):
                 if re.search(SLEEP, line):
                     self.breach(file, number, "a test waits for events, not for time")
-            if name.suffix == ".cpp" and file.split("/")[1] in ROOMS and not re.search(ASSERTION, code):
+            room = file.split("/")[1]
+            if name.suffix == ".cpp" and room in ROOMS and not re.search(ASSERTION, code):
                 self.breach(file, 1, "a test that checks nothing")
+            if name.suffix == ".cpp" and room not in ROOMS + OTHER_TESTS:
+                self.breach(file, 1, f"nothing builds this: {room} is no room in tests/CMakeLists.txt")
 
     def check(self):
         for header in self.headers:

@@ -121,6 +121,9 @@ class CheckTest(unittest.TestCase):
         self.assert_breach(
             self.breaches({"tests/transport/a.cpp": "CHECK(1); std::this_thread::sleep_for(1s);\n"}), "not for time")
 
+    def test_unknown_room(self):
+        self.assert_breach(self.breaches({"tests/unti/a.cpp": "CHECK(1);\n"}), "nothing builds this")
+
     def test_test_without_assertion(self):
         self.assert_breach(self.breaches({"tests/unit/a.cpp": "TEST_CASE() {}\n"}), "checks nothing")
 
