@@ -12,6 +12,11 @@
 #include <pusher/dialect/websocket_frame.hpp>
 #include <pusher/error.hpp>
 #include <pusher/gap.hpp>
+#include <pusher/history_params.hpp>
 #include <pusher/message.hpp>
+#include <pusher/observer.hpp>
+#include <pusher/overflow_policy.hpp>
+#include <pusher/publish_options.hpp>
+#include <pusher/subscribe_options.hpp>
 #include <pusher/topic.hpp>
 #include <pusher/version.hpp>
