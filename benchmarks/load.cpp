@@ -275,6 +275,10 @@ private:
             // What neither of the two used: other work on the machine, which spoils the figures.
             const auto others = share(before.machine, after.machine) - load - server;
             cpu.add("server", server).add("others", std::max(0.0, others));
+            // Less disturbed by other work than what is counted by the clock on the wall.
+            line.add(
+                "deliveries_per_cpu_second",
+                static_cast<double>(result.readers.received) / std::max(server * wall / 1e9, 1e-9));
             line.add(
                 "saturated", server_full && load_full ? "both"
                              : server_full            ? "server"

@@ -183,6 +183,8 @@ class Report:
     def print_all(self):
         self.print_part("fan-out", "Deliveries per second, in thousands; in bold the ratio to raw in the same run",
                         lambda r: r["deliveries_per_second"], 1000, ratio=True)
+        self.print_part("fan-out", "The same for each second of the server's CPU time, which other work disturbs less",
+                        lambda r: r["deliveries_per_cpu_second"], 1000, ratio=True)
         self.print_latency("latency", "Latency in µs, from when a message was due until it was read")
         self.print_part("idle", "Memory for each idle session, bytes of the server's own pages",
                         lambda r: r["pss_per_session"])
@@ -195,7 +197,8 @@ class Report:
         every = [(w, s, r) for (w, s), results in self.results.items() for r in results]
         others = [r["cpu"]["others"] for _, _, r in every if "cpu" in r]
         if others:
-            print(f"Other work on the machine, in cores: {show(others)}.")
+            print(f"Other work on the machine meanwhile, in cores: {show(others)}."
+                  + (" That is too much: measure again on a quiet machine." if statistics.median(others) > 0.1 else ""))
         for work, server, result in every:
             if "failed" in result:
                 print(f"Failed: {server}, {work.name}: {result['failed']}")
