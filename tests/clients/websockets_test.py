@@ -9,13 +9,20 @@ have. Works with websockets 10 (Debian 12) and later. Exit code 0 or 1; 2 for wr
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 import time
 import traceback
 import urllib.request
 
-import websockets
+try:
+    import websockets
+except ImportError:
+    # Debian's package belongs to Debian's Python, and this may have been started with another one.
+    if os.path.realpath(sys.executable) == os.path.realpath("/usr/bin/python3"):
+        raise
+    os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
 STEP = 15.0  # seconds for a whole step
 REPLY = 5.0  # seconds for one answer
