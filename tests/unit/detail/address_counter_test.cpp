@@ -94,6 +94,7 @@ TEST_CASE("address_counter: IPv4 and IPv6 of the same bytes are two", "[address_
     counter.remove(v6{});
     CHECK(counter.count(v4{0, 0, 0, 0}) == 1);
     CHECK(counter.count(v6{}) == 0);
+    CHECK_FALSE(address_group::of(v4{}) == address_group::of(v6{}));
 }
 
 TEST_CASE("address_counter: the limit may change, and zero lets nobody in", "[address_counter]") {

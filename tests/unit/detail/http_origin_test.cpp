@@ -224,8 +224,8 @@ TEST_CASE("http_origin: the star lets everything pass, and stands alone", "[http
 TEST_CASE("http_origin: entries that can match nothing are known as such", "[http_origin]") {
     for (const auto entry : {"*", "http://a.example", "https://a.example:8443", "capacitor://localhost"})
         CHECK(is_valid_allowed_origin(entry));
-    const list bad{"",        "null",       "a.example", "http://a.example/", "http://*.example",
-                   "http://", "https://a b"};
+    const list bad{"://a.example",     "",        "null",       "a.example", "http://a.example/",
+                   "http://*.example", "http://", "https://a b"};
     for (const auto& entry : bad) {
         CAPTURE(entry);
         CHECK_FALSE(is_valid_allowed_origin(entry));

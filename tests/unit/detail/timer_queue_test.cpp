@@ -74,6 +74,23 @@ TEST_CASE("timer_queue: a deadline on a boundary fires at the boundary", "[timer
     CHECK(fired(queue, start + 400ms) == names{2});
 }
 
+TEST_CASE("timer_queue: times before the clock's zero are times like others", "[timer_queue]") {
+    timer_queue queue(100ms, time_point(-10s));
+    named a(1);
+    named b(2);
+    named c(3);
+    queue.arm(a, time_point(-200ms));
+    queue.arm(b, time_point(-150ms));
+    queue.arm(c, time_point(0s));
+    CHECK(queue.next_deadline() <= time_point(-200ms));
+    CHECK(fired(queue, time_point(-200ms - 1ns)).empty());
+    CHECK(fired(queue, time_point(-200ms)) == names{1});
+    CHECK(fired(queue, time_point(-100ms - 1ns)).empty());
+    CHECK(fired(queue, time_point(-100ms)) == names{2});
+    CHECK(fired(queue, time_point(-1ns)).empty());
+    CHECK(fired(queue, time_point(0s)) == names{3});
+}
+
 TEST_CASE(
     "timer_queue: order is by tick, then by arming, however far apart they were armed", "[timer_queue]") {
     timer_queue queue(100ms, start);
@@ -377,6 +394,19 @@ TEST_CASE("timer_queue: when a handler throws, the rest stay due", "[timer_queue
     CHECK(queue.next_deadline() <= start + 5s);
     queue.arm(late, start);
     CHECK(fired(queue, start + 5s) == names{2, 3, 4});
+}
+
+TEST_CASE("timer_queue: nodes left due by a throwing handler may outlive the queue", "[timer_queue]") {
+    named a(1);
+    named b(2);
+    {
+        timer_queue queue(100ms, start);
+        queue.arm(a, start);
+        queue.arm(b, start);
+        CHECK_THROWS_AS(queue.advance(start, [](timer_node&) { throw 1; }), int);
+        CHECK(b.armed());
+    }
+    CHECK_FALSE(b.armed());
 }
 
 TEST_CASE(

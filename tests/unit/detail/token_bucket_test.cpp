@@ -158,6 +158,12 @@ TEST_CASE("token_bucket: the largest values do not overflow", "[token_bucket]") 
     CHECK(bucket.available(start + 2s) == most / 2);
     CHECK(bucket.available(start + 4s) == most);
     CHECK(bucket.available(time_point::max()) == most);
+
+    // A request of 2^64 units, which is 0 in 64 bits.
+    token_bucket one({.tokens = 1, .per = std::chrono::nanoseconds(std::int64_t{1} << 40), .burst = 1});
+    CHECK(one.try_take(start));
+    CHECK_FALSE(one.try_take(start, std::uint32_t{1} << 24));
+    CHECK(one.ready_at(start, std::uint32_t{1} << 24) == time_point::max());
 }
 
 TEST_CASE("token_bucket: the parameters are checked", "[token_bucket]") {
