@@ -3,12 +3,11 @@ import os
 
 from conan import ConanFile
 from conan.tools.build import can_run
-from conan.tools.cmake import CMake, cmake_layout
+from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
 
 
 class PusherTestConan(ConanFile):
     settings = "os", "arch", "compiler", "build_type"
-    generators = "CMakeDeps", "CMakeToolchain"
     test_type = "explicit"
 
     def requirements(self):
@@ -17,9 +16,16 @@ class PusherTestConan(ConanFile):
     def layout(self):
         cmake_layout(self)
 
+    def generate(self):
+        CMakeDeps(self).generate()
+        toolchain = CMakeToolchain(self)
+        toolchain.user_presets_path = False  # nothing is left in the source folder
+        toolchain.cache_variables["WITH_TLS"] = bool(self.dependencies["pusher"].options.tls)
+        toolchain.generate()
+
     def build(self):
         cmake = CMake(self)
-        cmake.configure(variables={"WITH_TLS": bool(self.dependencies["pusher"].options.tls)})
+        cmake.configure()
         cmake.build()
 
     def test(self):

@@ -103,7 +103,8 @@ conan() {
     export CONAN_HOME="$work/conan_home"
     quiet "$conan" profile detect --force
     for tls in False True; do
-        quiet "$conan" create "$checkout" --no-remote --build=missing -pr:a "$here/conan.profile" -o "&:tls=$tls"
+        quiet "$conan" create "$checkout" --no-remote --build=missing -pr:a "$here/conan.profile" -o "&:tls=$tls" \
+            -c tools.cmake.cmake_layout:test_folder="$work/conan_test"
     done
     grep -q "pusher .* works" "$work/$way.log" || fail "$way: the test package did not run"
 }
