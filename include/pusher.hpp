@@ -6,6 +6,12 @@
 // Written by `./dev format`.
 
 #include <pusher/close_reason.hpp>
+#include <pusher/dialect/json_reader.hpp>
+#include <pusher/dialect/native_encode.hpp>
+#include <pusher/dialect/native_http.hpp>
+#include <pusher/dialect/native_params.hpp>
+#include <pusher/dialect/native_request.hpp>
+#include <pusher/dialect/sse_encode.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 #include <pusher/dialect/websocket_decoder.hpp>
 #include <pusher/dialect/websocket_encoder.hpp>
