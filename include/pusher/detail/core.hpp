@@ -116,6 +116,8 @@ public:
     bool take(queue_subscriber& s, OnMessage&& f, OnGap&& told);
     /// Counts messages that were taken by the sink, and then could not be delivered.
     void undeliverable(queue_subscriber& s, const message& m);
+    /// Whether something waits for the end of the turn.
+    [[nodiscard]] bool turn_pending() const noexcept { return !turn_.empty(); }
     /// The turn's messages that one subscriber has not been given yet.
     [[nodiscard]] bool has_pending(const queue_subscriber& s) const noexcept {
         return turn_.has(s.slot) || (s.box && !s.box->empty());
@@ -127,8 +129,12 @@ public:
     [[nodiscard]] std::size_t topics() const noexcept { return topics_.size(); }
     [[nodiscard]] std::size_t filters() const noexcept { return filters_.size(); }
     [[nodiscard]] std::size_t subscriptions() const noexcept { return subscriptions_; }
-    /// Subscribers whose outbox is over half of its limit.
+    /// Subscribers whose outbox is over half of its limit, but for the excused ones.
     [[nodiscard]] std::size_t pressured() const noexcept { return pressured_; }
+    /// Begins to watch who takes anything.
+    void forget_progress() noexcept;
+    /// Excuses those that took nothing since, until they do: a publisher must not wait for them for ever.
+    void excuse_stalled() noexcept;
     [[nodiscard]] const topic_state* find_topic(std::string_view name) const noexcept {
         return topics_.find(name);
     }

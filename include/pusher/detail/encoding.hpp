@@ -8,24 +8,29 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace pusher::inline v0 {
 
 /// How a dialect writes messages for a framing: one object per (dialect, framing), shared by all sessions
 /// that use it. A message is encoded at most once for each, and the bytes go to everybody.
 ///
-/// Both functions append exactly one frame and depend on nothing but their arguments.
+/// Each function appends exactly one frame, and depends on nothing but its arguments.
 class encoding {
 public:
     encoding() = default;
     encoding(const encoding&) = delete;
     encoding& operator=(const encoding&) = delete;
 
-    /// Appends a message as one frame.
+    /// Appends a message as one frame. Nothing appended: this transport cannot carry the message, which
+    /// counts as a delivery that failed.
     virtual void push(const message& m, std::string& out) const = 0;
 
     /// Appends a gap marker as one frame. Nothing appended: this encoding has no way to tell.
     virtual void gap(const pusher::gap& g, std::string& out) const = 0;
+
+    /// Appends a reply of the dialect as one frame.
+    virtual void reply(std::string_view text, std::string& out) const { out += text; }
 
 protected:
     ~encoding() = default;

@@ -115,6 +115,8 @@ public:
         found->first_sequence = std::min(found->first_sequence, g.first_sequence);
     }
 
+    [[nodiscard]] std::string take_rest() noexcept { return std::exchange(rest_, {}); }
+
     /// Forgets the cut frame: the connection that had the other part of it is gone.
     void forget_rest() noexcept { rest_.clear(); }
 

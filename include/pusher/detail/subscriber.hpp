@@ -10,6 +10,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -87,10 +88,13 @@ public:
     std::uint32_t next_order = 0;
     kind what;
     bool scheduled = false;           ///< waits for its turn to be drained, or to read on from history
+    bool remote = false;              ///< a session
     bool listed = true;               ///< broadcasts and pushes to its uid reach it
     bool has_overflow_option = false; ///< some subscription has a policy of its own
     bool published_this_turn = false; ///< so that `echo = false` has something to leave out
-    bool pressured = false;           ///< its outbox is over the high-water mark
+    bool pressured = false;           ///< its outbox is over the high-water mark, and publishers wait for it
+    bool progressed = false;          ///< its connection has taken something since `forget_progress`
+    bool excused = false;             ///< it takes nothing: publishers do not wait for it
 };
 
 using subscriber_ptr = boost::intrusive_ptr<subscriber_base>;
@@ -101,7 +105,12 @@ public:
     handler_subscriber() noexcept : subscriber_base(kind::handler) {}
 
     virtual void deliver(const message& m) = 0;
-    virtual void deliver_gap(const gap&) {}
+    virtual void deliver_gap(const gap& g) {
+        if (on_gap)
+            (*on_gap)(g);
+    }
+
+    std::unique_ptr<std::function<void(const gap&)>> on_gap; ///< few have one
 };
 
 /// A subscriber that is written to at the end of a turn, or takes messages when it is ready: what it cannot
@@ -110,7 +119,8 @@ class queue_subscriber : public subscriber_base {
 public:
     explicit queue_subscriber(const outbox_params& l) noexcept : subscriber_base(kind::queue), limits(&l) {}
 
-    /// Something was put into the outbox of a subscriber without a sink. It must not call the core.
+    /// Something was put into the outbox of a subscriber without a sink. It may take messages, and nothing
+    /// else.
     virtual void at_queued() {}
     /// The outbox is full and the policy is to disconnect: the outbox is empty by now. It must not call the
     /// core.

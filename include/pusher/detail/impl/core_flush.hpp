@@ -296,12 +296,29 @@ inline void core::forget_queued(queue_subscriber& s, drop_cause why) {
 }
 
 inline void core::update_pressure(queue_subscriber& s) noexcept {
-    const bool now =
+    const bool full =
         s.box && (s.box->messages() > s.limits->messages / 2 || s.box->bytes() > s.limits->bytes / 2);
+    if (!full)
+        s.excused = false;
+    const bool now = full && !s.excused;
     if (now != s.pressured) {
         s.pressured = now;
         pressured_ = now ? pressured_ + 1 : pressured_ - 1;
     }
+}
+
+inline void core::forget_progress() noexcept {
+    for (const auto& s : slots_)
+        if (s)
+            s->progressed = false;
+}
+
+inline void core::excuse_stalled() noexcept {
+    for (const auto& s : slots_)
+        if (s && s->pressured && !s->progressed) {
+            s->excused = true;
+            update_pressure(static_cast<queue_subscriber&>(*s));
+        }
 }
 
 inline void core::reply(queue_subscriber& s, std::string_view frame) {
@@ -330,6 +347,8 @@ inline void core::detach(queue_subscriber& s) {
 
 inline void core::writable(queue_subscriber& s) {
     s.blocked = false;
+    s.progressed = true;
+    s.excused = false;
     if (drain(s) && s.catching)
         schedule_catchup(s);
 }

@@ -1,0 +1,294 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/broker_params.hpp>
+#include <pusher/detail/address_counter.hpp>
+#include <pusher/detail/core.hpp>
+#include <pusher/detail/pending_op.hpp>
+#include <pusher/detail/session.hpp>
+#include <pusher/dialect/native_encoding.hpp>
+#include <pusher/dialect/native_request.hpp>
+#include <pusher/listener.hpp>
+#include <pusher/stats.hpp>
+#include <pusher/subscription.hpp>
+#include <pusher/transport/link.hpp>
+#include <pusher/transport/services.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <concepts>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0 {
+
+/// A session as the host sees it. Views are valid during the call that gives it.
+struct session_info {
+    std::uint64_t id = 0;
+    std::string_view uid; ///< empty: anonymous
+    std::string_view peer;
+    std::string_view transport;
+    std::size_t subscriptions = 0;
+    std::size_t queued_messages = 0;
+    std::size_t queued_bytes = 0;
+};
+
+/// The broker without its transports: subscribe, publish, sessions, statistics.
+///
+/// It works on one serial executor: that of a context run by one thread, or a strand. All functions must be
+/// called on it, but for those marked *any thread*. Nothing here blocks, owns a thread, or calls `run()`. A
+/// broker without listeners keeps no work outstanding, and publishing in process needs no running context.
+///
+/// Destroying it with sessions and operations outstanding is safe, outside its own handlers and hooks:
+/// sockets are closed, and operations complete with `errc::stopped`.
+class broker_core {
+public:
+    /// \throws std::invalid_argument if a parameter is out of its range.
+    broker_core(const boost::asio::any_io_executor& executor, broker_params params);
+    broker_core(const broker_core&) = delete;
+    broker_core& operator=(const broker_core&) = delete;
+    ~broker_core();
+
+    [[nodiscard]] const boost::asio::any_io_executor& get_executor() const noexcept {
+        return services_->executor();
+    }
+    [[nodiscard]] const broker_params& params() const noexcept { return params_; }
+
+    // ---- subscribers in process
+
+    /// Calls `handler` with each message of a topic or filter, inside `publish`, in publish order.
+    ///
+    /// A publish made by a handler waits until all handlers of the one before were called. A handler sees
+    /// what is published after it subscribed; the history it asked for comes from the event loop.
+    ///
+    /// \param ec `invalid_topic`, `invalid_filter`, `invalid_type`, `no_history`, `unsupported` (history of a
+    /// filter), `too_many_topics`, `stopped`. On an error the subscription is not active.
+    template <message_handler F>
+    subscription
+    subscribe(std::string_view text, F handler, const subscribe_options& options, error_code& ec) {
+        detail::subscriber_ptr s(new detail::callback_subscriber<F>(std::move(handler)));
+        s->listed = false; // it asked for a topic, not for what is sent to everyone
+        return start(std::move(s), text, options, ec);
+    }
+
+    /// The same. \throws boost::system::system_error
+    template <message_handler F>
+    subscription subscribe(std::string_view text, F handler, const subscribe_options& options = {}) {
+        error_code ec;
+        auto s = subscribe(text, std::move(handler), options, ec);
+        if (ec)
+            throw boost::system::system_error(ec, "subscribe");
+        return s;
+    }
+
+    /// An identity in process whose handler is called as with `subscribe`. Broadcasts reach it too.
+    template <message_handler F>
+    subscriber make_subscriber(F handler) {
+        detail::subscriber_ptr s(new detail::callback_subscriber<F>(std::move(handler)));
+        add(s);
+        return subscriber(std::move(s));
+    }
+
+    /// An identity in process that takes its messages by `subscriber::async_receive`.
+    subscriber make_subscriber();
+
+    // ---- publishing
+
+    /// Publishes to everyone who subscribed. Handlers in process are called before it returns; what is for
+    /// sessions is written at the end of this turn of the event loop, together with what else the turn
+    /// brings.
+    ///
+    /// \return the receipt; with an error nothing was published.
+    receipt publish(std::string_view topic, std::string_view payload, const publish_options& options = {});
+
+    /// Publishes to every session and subscriber there is, whatever it subscribed to, under the topic
+    /// `label`; into the history of `label` too, if it keeps one.
+    receipt broadcast(std::string_view label, std::string_view payload, const publish_options& options = {});
+
+    /// Publishes to all sessions and subscribers of one uid, under the topic `label`, and into no history.
+    receipt push_to(
+        std::string_view uid, std::string_view label, std::string_view payload,
+        const publish_options& options = {});
+
+    /// Hands a message over to be published from the event loop. *Any thread.* Messages of one thread keep
+    /// their order. The options' bytes are copied.
+    /// \return false if `posted_messages` or `posted_bytes` are reached, or the broker has stopped.
+    bool post_publish(std::string_view topic, std::string_view payload, const publish_options& options = {});
+
+    /// Publishes from the event loop, and tells what became of it. *Any thread.*
+    ///
+    /// \param topic,payload,options their bytes must be valid until it completes.
+    /// \param token completes with `void(error_code, receipt)`; the error is the receipt's own.
+    /// Cancellation: total, until it is published.
+    template <class CompletionToken>
+    auto async_publish(
+        std::string_view topic, std::string_view payload, const publish_options& options,
+        CompletionToken&& token);
+
+    /// Whether `async_wait_writable` would complete at once.
+    [[nodiscard]] bool writable() const noexcept;
+
+    /// Flow control for publishers: waits until the messages published so far are written, and few sessions
+    /// (`tolerated_slow_sessions`) are over half of their outbox; and not longer than
+    /// `slow_session_patience` for sessions that take nothing.
+    ///
+    /// \param token completes with `void(error_code)`. Errors: `stopped`, `operation_aborted`.
+    /// Cancellation: total.
+    template <class CompletionToken>
+    auto async_wait_writable(CompletionToken&& token);
+
+    // ---- sessions
+
+    /// Ends a session, or all sessions of a uid, with a reason that the peer is told. What is queued for it
+    /// is tried once more, and then lost.
+    /// \return how many there were.
+    std::size_t kick(std::uint64_t session_id, std::string_view reason = "kicked");
+    std::size_t kick_uid(std::string_view uid, std::string_view reason = "kicked");
+
+    /// Calls `f(const session_info&)` for each session; of a uid alone, if one is given. `f` must not change
+    /// anything.
+    template <std::invocable<const session_info&> F>
+    void for_each_session(F&& f, std::string_view uid = {}) const;
+
+    /// Calls `f(const subscriber_info&)` for each that a message of the topic would go to.
+    template <std::invocable<const subscriber_info&> F>
+    void for_each_subscriber(std::string_view topic, F&& f) const;
+
+    [[nodiscard]] broker_stats stats() const;
+
+    // ---- the broker's life
+
+    /// Completes when the broker is stopped, by `cancel`, by `async_drain`, or by its own cancellation.
+    /// \param token completes with `void(error_code)`: success, or `operation_aborted` when it was cancelled
+    /// itself; that stops the broker.
+    template <class CompletionToken>
+    auto async_run(CompletionToken&& token);
+
+    /// Stops at once: listeners and sessions are closed, operations complete with `errc::stopped`. Handlers
+    /// stay subscribed, and publishing in process goes on working.
+    void cancel();
+
+    /// Stops in good order: no new sessions; what is queued is written; every session gets its transport's
+    /// goodbye, with a hint when to come back; then all is closed.
+    ///
+    /// \param limit the longest it may take; what is left then is cut off.
+    /// \param token completes with `void(error_code)`: success, `timed_out` if something had to be cut off.
+    template <class CompletionToken>
+    auto async_drain(std::chrono::milliseconds limit, CompletionToken&& token);
+
+    /// Whether `cancel` or `async_drain` was called.
+    [[nodiscard]] bool stopped() const noexcept { return stopping_; }
+
+    // ---- for transports
+
+    /// Makes a session of a connection, for a transport of your own; the peer is authenticated first.
+    void accept(std::unique_ptr<link> l);
+
+    /// Keeps a listener until the broker ends.
+    listener add_listener(std::shared_ptr<listener_base> l) {
+        listeners_.push_back(l);
+        return listener(std::move(l));
+    }
+
+    [[nodiscard]] const std::shared_ptr<services>& io() const noexcept { return services_; }
+
+private:
+    friend class detail::session;
+    friend class http_listener;
+    friend class tcp_listener;
+    friend class udp_listener;
+
+    struct access_op;
+    struct authentication_op;
+
+    // in process
+    void add(const detail::subscriber_ptr& s);
+    subscription
+    start(detail::subscriber_ptr s, std::string_view text, const subscribe_options& options, error_code& ec);
+    void schedule();
+    void flush();
+    void publish_posted();
+    void check_waiters();
+    void watch_stalled();
+    void stop_accepting();
+    void drain_on();
+
+    // sessions: impl/session.hpp
+    detail::session_ptr make_session(std::unique_ptr<link> l);
+    void open(const detail::session_ptr& s, const authentication_result& who);
+    void start_authentication(
+        const authentication_request& request, std::function<void(const authentication_result&)> done);
+    void authorize(const access_request& request, access_answer done);
+    void bind(detail::session& s, const authentication_result& who);
+    void set_deadline(detail::session& s, std::chrono::milliseconds in, errc why);
+    void close(detail::session& s, close_reason reason);
+    void close_now(detail::session& s);
+    void leave(detail::session& s);
+    void end(detail::session& s, const close_reason& reason);
+    void threw(const subscriber_info& who, std::string_view topic) noexcept;
+    [[nodiscard]] std::chrono::milliseconds retry_hint();
+    transport_stats& stats_of(std::string_view transport);
+    const encoding& encoding_of(const link& l);
+
+    // requests: impl/native_requests.hpp
+    bool handle(detail::session& s, std::string_view text);
+    bool act(detail::session& s, const native_request& r, std::string_view text);
+    bool authorized(detail::session& s, const native_request& r, std::string_view text);
+    void perform(detail::session& s, const native_request& r);
+    bool authenticate(detail::session& s, const native_request& r);
+    void reply(detail::session& s, const native_request& r, native_reply with = {});
+    void fail(detail::session& s, const native_request& r, std::string_view why);
+    void answered(detail::session& s);
+    [[nodiscard]] bool may_read(detail::session& s) const noexcept;
+    native_hello hello_of(const detail::session& s, std::string& id) const;
+
+    broker_params params_;
+    std::shared_ptr<services> services_;
+    detail::core core_;
+    /// Sessions that the core does not have: not authenticated yet, or saying goodbye.
+    boost::unordered_flat_map<const detail::session*, detail::session_ptr> outside_;
+    std::size_t session_count_ = 0;            ///< of the core's
+    std::vector<detail::session_ptr> closing_; ///< end at the end of the turn
+    std::vector<std::shared_ptr<listener_base>> listeners_;
+    std::map<std::string, transport_stats, std::less<>> transport_stats_;
+    std::map<std::string, std::uint64_t, std::less<>> closed_;
+    std::uint64_t accept_errors_ = 0;
+    std::uint64_t random_;
+
+    native_decoder decoder_;
+    native_line_encoding line_encoding_;
+    native_websocket_encoding websocket_encoding_;
+    native_sse_encoding sse_encoding_{sse_form::payload};
+    native_sse_encoding sse_envelope_encoding_{sse_form::envelope};
+    std::map<std::size_t, std::unique_ptr<native_datagram_encoding>> datagram_encodings_; ///< by limit
+    std::string json_;  ///< room for one reply
+    std::string frame_; ///< the same, framed
+
+    std::vector<std::shared_ptr<detail::pending_op<>>> writable_waiters_;
+    std::vector<std::shared_ptr<detail::pending_op<>>> run_waiters_;
+    std::shared_ptr<detail::pending_op<>> drain_waiter_;
+    boost::asio::steady_timer patience_;
+    boost::asio::steady_timer drain_timer_;
+    bool watching_ = false;
+    bool stopping_ = false;
+    bool drained_ = false;
+
+    struct inbox;
+    std::shared_ptr<inbox> inbox_;
+};
+
+} // namespace pusher::inline v0
+
+#include <pusher/impl/broker_core.hpp>
+#include <pusher/impl/native_requests.hpp>
+#include <pusher/impl/session.hpp>

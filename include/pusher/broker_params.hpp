@@ -1,0 +1,134 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/error.hpp>
+#include <pusher/history_params.hpp>
+#include <pusher/observer.hpp>
+#include <pusher/overflow_policy.hpp>
+#include <pusher/topic.hpp>
+#include <pusher/transport/http_connection.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0 {
+
+/// Asks the host who a peer is. Views are valid until the hook returns, not until it answers.
+struct authentication_request {
+    /// What the peer gave with `auth`; empty when it has just connected.
+    std::string_view token;
+
+    /// The request that opens a WebSocket, an event stream, or publishes; null on TCP, UDP and for `auth`.
+    const http_request* http = nullptr;
+
+    std::string_view peer;      ///< its address
+    std::string_view transport; ///< such as `websocket`
+};
+
+/// The host's answer.
+class authentication_result {
+public:
+    enum class kind { identified, anonymous, later, refused };
+
+    /// The peer is `uid`. \param expires ends the session then; a new `auth` before moves it.
+    static authentication_result
+    identified(std::string uid, std::optional<std::chrono::system_clock::time_point> expires = {}) {
+        return {kind::identified, std::move(uid), expires};
+    }
+    /// The peer may stay without a uid.
+    static authentication_result anonymous() { return {kind::anonymous, {}, {}}; }
+    /// Only a token will tell: until then the peer may say `hello`, `auth` and `ping`. HTTP requests and
+    /// event streams, which cannot say more, are refused.
+    static authentication_result later() { return {kind::later, {}, {}}; }
+    /// The peer must go. \param reason told to it.
+    static authentication_result refused(std::string reason = "refused") {
+        return {kind::refused, std::move(reason), {}};
+    }
+
+    kind what = kind::refused;
+    std::string text; ///< the uid, or the reason
+    std::optional<std::chrono::system_clock::time_point> expires;
+
+private:
+    authentication_result(kind k, std::string t, std::optional<std::chrono::system_clock::time_point> e)
+        : what(k),
+          text(std::move(t)),
+          expires(e) {}
+};
+
+/// Asks the host whether a peer may do something. Views are valid until the hook returns.
+struct access_request {
+    enum class kind { subscribe, publish };
+
+    kind action;
+    std::string_view topic; ///< or, if `match` says so, a filter: judge it as one, since `#` reads everything
+    match_mode match = match_mode::exact;
+    std::string_view type;
+    std::string_view uid; ///< empty: anonymous
+    std::string_view peer;
+    std::string_view transport;
+};
+
+/// Gives the host's answer. Call it once, on the broker's executor, inside the hook or later; once the
+/// session is gone it does nothing. Destroying every copy without a call is a refusal.
+using authentication_answer = std::function<void(const authentication_result&)>;
+using access_answer = std::function<void(bool allowed)>;
+
+/// How a broker works. All limits are finite. Ranges are checked by the broker's constructor, which throws
+/// `std::invalid_argument`.
+struct broker_params {
+    /// What a topic keeps of its past; by default nothing.
+    history_params history{};
+
+    /// Instead of `history`, for each topic when it first gets state. It must not call the broker.
+    std::function<history_params(std::string_view topic)> history_for{};
+
+    /// Of every session and subscriber in process.
+    outbox_params outbox{};
+
+    /// Who a peer is. Without it everybody is anonymous.
+    std::function<void(const authentication_request&, authentication_answer)> authenticate{};
+
+    /// Whether a peer may subscribe or publish. Without it everybody may. Subscribers and publishes in
+    /// process are not asked about.
+    std::function<void(const access_request&, access_answer)> authorize{};
+
+    /// How long a session may stay without having authenticated; 100 ms to 1 h.
+    std::chrono::milliseconds authentication_timeout = std::chrono::seconds(10);
+
+    /// Topics that every session is subscribed to when it is bound; `{uid}` stands for its uid. Those with
+    /// `{uid}` are left out for anonymous sessions. Such as `{"userid_{uid}", "*"}`. Not authorized.
+    std::vector<std::string> subscribe_on_bind{};
+
+    /// Hooks; null: none. Must outlive the broker.
+    pusher::observer* observer = nullptr;
+
+    std::size_t sessions = 100'000;          ///< at once; 1 to 16,000,000
+    std::size_t topics = 1'000'000;          ///< with subscribers or history; at least 1
+    std::size_t subscriptions = 1024;        ///< of one session; at least 1
+    std::size_t message_bytes = 1024 * 1024; ///< of a payload, published in process; 1 to 256 MiB
+    std::size_t posted_messages = 65'536;    ///< admitted by `post_publish` and not published yet; at least 1
+    std::size_t posted_bytes = 64 * 1024 * 1024; ///< the same in bytes
+
+    /// Among the sessions, this part may be over half of its outbox before `async_wait_writable` waits; 0
+    /// to 1.
+    double tolerated_slow_sessions = 0.05;
+
+    /// A slow session that has taken nothing for that long is not waited for any more. At least 1 ms.
+    std::chrono::milliseconds slow_session_patience = std::chrono::milliseconds(250);
+
+    /// The hint when to come back that goodbyes for overload and drain carry: spread evenly between once and
+    /// twice this, so that clients do not return all at once. At least 1 ms.
+    std::chrono::milliseconds retry_after = std::chrono::seconds(1);
+
+    /// Where `receive_time` and reply timestamps come from.
+    wall_clock clock = &std::chrono::system_clock::now;
+};
+
+} // namespace pusher::inline v0

@@ -1,0 +1,74 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/close_reason.hpp>
+#include <pusher/detail/subscriber.hpp>
+#include <pusher/transport/link.hpp>
+#include <pusher/transport/services.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace pusher::inline v0 {
+class broker_core;
+}
+
+namespace pusher::inline v0::detail {
+
+/// A peer's identity at the broker: its subscriptions and outbox are the core's, its connection is the link.
+/// Requests are handled one at a time; while an answer of the host is pending, nothing more is read.
+class session final : public queue_subscriber, public link_owner {
+public:
+    enum class phase : std::uint8_t {
+        unauthenticated, ///< may only say hello, auth and ping
+        open,
+        closing, ///< ends as soon as what is queued for it, its last reply above all, was tried
+        closed
+    };
+
+    /// What only some sessions need.
+    struct deadline final : timeout {
+        explicit deadline(session& s) noexcept : of(&s) {}
+        void at_timeout() override { of->at_deadline(); }
+
+        session* of;
+        error_code why;
+    };
+
+    session(broker_core& b, std::unique_ptr<pusher::link> l, const outbox_params& box_limits)
+        : queue_subscriber(box_limits),
+          broker(&b),
+          link(std::move(l)),
+          peer(link->peer()),
+          transport(link->transport()) {}
+
+    [[nodiscard]] subscriber_info info() const override { return {id, uid.view(), peer, transport}; }
+
+    // link_owner, in impl/session.hpp
+    bool at_message(std::string_view text) override;
+    void at_too_long() override;
+    void at_writable() override;
+    void at_closed(const close_reason& reason) override;
+    [[nodiscard]] bool mid_frame() const noexcept override { return box && box->rest_bytes() != 0; }
+    [[nodiscard]] std::string take_rest() override { return box ? box->take_rest() : std::string(); }
+
+    void at_overflow() override;
+    void at_deadline();
+
+    broker_core* broker; ///< null: the broker is gone
+    std::unique_ptr<pusher::link> link;
+    std::string peer;
+    std::string_view transport; ///< of static lifetime
+    std::unique_ptr<deadline> timer;
+    std::unique_ptr<close_reason> ending; ///< while closing
+    phase state = phase::open;
+    bool answering = false;     ///< a hook of the host has not answered yet
+    bool waits_to_read = false; ///< for its replies to be taken
+};
+
+using session_ptr = boost::intrusive_ptr<session>;
+
+} // namespace pusher::inline v0::detail

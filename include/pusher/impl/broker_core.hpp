@@ -1,0 +1,405 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/broker_core.hpp>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <random>
+#include <stdexcept>
+
+namespace pusher::inline v0 {
+
+namespace detail {
+
+inline std::uint64_t random_bits() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+}
+
+inline void require(bool good, const char* what) {
+    if (!good)
+        throw std::invalid_argument(what);
+}
+
+inline broker_params checked(broker_params p) {
+    using namespace std::chrono_literals;
+    constexpr std::size_t gib = 1024UL * 1024 * 1024;
+    require(
+        p.outbox.messages >= 1 && p.outbox.messages <= 1'000'000,
+        "broker_params: outbox.messages is not 1 to 1,000,000");
+    require(p.outbox.bytes >= 1 && p.outbox.bytes <= gib, "broker_params: outbox.bytes is not 1 to 1 GiB");
+    require(
+        p.outbox.reply_bytes >= 1 && p.outbox.reply_bytes <= gib,
+        "broker_params: outbox.reply_bytes is not 1 to 1 GiB");
+    require(p.history.messages <= 10'000'000, "broker_params: history.messages is over 10,000,000");
+    require(p.history.bytes >= 1, "broker_params: history.bytes is 0");
+    require(
+        p.authentication_timeout >= 100ms && p.authentication_timeout <= 1h,
+        "broker_params: authentication_timeout is not 100 ms to 1 h");
+    require(p.sessions >= 1 && p.sessions <= 16'000'000, "broker_params: sessions is not 1 to 16,000,000");
+    require(p.topics >= 1, "broker_params: topics is 0");
+    require(p.subscriptions >= 1, "broker_params: subscriptions is 0");
+    require(
+        p.message_bytes >= 1 && p.message_bytes <= gib / 4,
+        "broker_params: message_bytes is not 1 to 256 MiB");
+    require(p.posted_messages >= 1, "broker_params: posted_messages is 0");
+    require(p.posted_bytes >= 1, "broker_params: posted_bytes is 0");
+    require(
+        p.tolerated_slow_sessions >= 0 && p.tolerated_slow_sessions <= 1,
+        "broker_params: tolerated_slow_sessions is not 0 to 1");
+    require(p.slow_session_patience >= 1ms, "broker_params: slow_session_patience is under 1 ms");
+    require(p.retry_after >= 1ms, "broker_params: retry_after is under 1 ms");
+    require(p.clock != nullptr, "broker_params: clock is null");
+    for (const auto& topic : p.subscribe_on_bind)
+        require(is_valid_topic(topic), "broker_params: subscribe_on_bind holds an invalid topic");
+    return p;
+}
+
+inline core_params core_params_of(const broker_params& p) {
+    core_params c;
+    c.history = p.history;
+    c.history_for = p.history_for;
+    c.topics = p.topics;
+    c.subscriptions = p.subscriptions;
+    c.message_bytes = p.message_bytes;
+    c.run_messages = std::max<std::size_t>(1, p.outbox.messages / 2);
+    c.sequence_epoch = random_bits();
+    c.hash_seed = random_bits();
+    c.wall = p.clock;
+    return c;
+}
+
+} // namespace detail
+
+/// What other threads hand over.
+struct broker_core::inbox {
+    struct item {
+        pinned_message message;
+        std::uint64_t publisher;
+        std::size_t size;
+    };
+
+    std::mutex mutex;
+    std::vector<item> items;
+    std::size_t bytes = 0;
+    bool scheduled = false;
+    bool closed = false;
+    broker_core* owner = nullptr; ///< only used on the broker's executor
+};
+
+inline broker_core::broker_core(const boost::asio::any_io_executor& executor, broker_params params)
+    : params_(detail::checked(std::move(params))),
+      services_(std::make_shared<services>(executor)),
+      core_(
+          detail::core_params_of(params_), [](void* self) { static_cast<broker_core*>(self)->schedule(); },
+          this),
+      random_(detail::random_bits()),
+      patience_(executor),
+      drain_timer_(executor),
+      inbox_(std::make_shared<inbox>()) {
+    inbox_->owner = this;
+    core_.observe(params_.observer);
+}
+
+inline broker_core::~broker_core() {
+    cancel();
+    inbox_->owner = nullptr;
+    services_->stop();
+    core_.clear();
+}
+
+inline void broker_core::schedule() {
+    services_->post([this] { flush(); });
+}
+
+inline void broker_core::flush() {
+    core_.flush();
+    // Their last replies have been tried by now.
+    for (auto ending = std::exchange(closing_, {}); const auto& s : ending)
+        close_now(*s);
+    check_waiters();
+}
+
+// ---- in process
+
+inline void broker_core::add(const detail::subscriber_ptr& s) { core_.add(s); }
+
+inline subscription broker_core::start(
+    detail::subscriber_ptr s, std::string_view text, const subscribe_options& options, error_code& ec) {
+    core_.add(s);
+    core_.subscribe(*s, text, options, ec);
+    if (ec) {
+        core_.remove(*s);
+        return {};
+    }
+    return subscription(std::move(s));
+}
+
+inline subscriber broker_core::make_subscriber() {
+    auto* const receiver = new detail::receive_subscriber(params_.outbox, get_executor());
+    detail::subscriber_ptr s(receiver);
+    add(s);
+    return subscriber(std::move(s), receiver);
+}
+
+// ---- publishing
+
+inline receipt
+broker_core::publish(std::string_view topic, std::string_view payload, const publish_options& options) {
+    return core_.publish(topic, payload, options);
+}
+
+inline receipt
+broker_core::broadcast(std::string_view label, std::string_view payload, const publish_options& options) {
+    return core_.broadcast(label, payload, options);
+}
+
+inline receipt broker_core::push_to(
+    std::string_view uid, std::string_view label, std::string_view payload, const publish_options& options) {
+    return core_.push_to(uid, label, payload, options);
+}
+
+inline bool
+broker_core::post_publish(std::string_view topic, std::string_view payload, const publish_options& options) {
+    message::fields m;
+    m.topic = topic;
+    m.type = options.type;
+    m.payload = payload;
+    m.key = options.key;
+    m.id = options.id;
+    m.headers = options.headers;
+    m.receive_time = wall_time{}; // the broker's own is taken when it is published
+    inbox::item item{message(m).pin(), options.publisher, topic.size() + payload.size()};
+    bool wake = false;
+    {
+        const std::lock_guard lock(inbox_->mutex);
+        if (inbox_->closed || inbox_->items.size() >= params_.posted_messages ||
+            inbox_->bytes + item.size > params_.posted_bytes)
+            return false;
+        inbox_->bytes += item.size;
+        inbox_->items.push_back(std::move(item));
+        wake = !std::exchange(inbox_->scheduled, true);
+    }
+    if (wake)
+        boost::asio::post(get_executor(), [box = inbox_] {
+            if (box->owner)
+                box->owner->publish_posted();
+        });
+    return true;
+}
+
+inline void broker_core::publish_posted() {
+    std::vector<inbox::item> items;
+    {
+        const std::lock_guard lock(inbox_->mutex);
+        items.swap(inbox_->items);
+        inbox_->bytes = 0;
+        inbox_->scheduled = false;
+    }
+    for (const auto& item : items) {
+        const auto& m = *item.message;
+        const auto r =
+            publish(m.topic(), m.payload(), {m.type(), m.key(), m.id(), m.headers(), item.publisher});
+        if (r.error && params_.observer)
+            params_.observer->at_error(r.error, "post_publish");
+    }
+}
+
+template <class CompletionToken>
+auto broker_core::async_publish(
+    std::string_view topic, std::string_view payload, const publish_options& options,
+    CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code, receipt)>(
+        [box = inbox_,
+         executor = get_executor()](auto handler, std::string_view t, std::string_view p, publish_options o) {
+            auto op = detail::pending_op<receipt>::start(std::move(handler), executor);
+            boost::asio::dispatch(executor, [box, op, t, p, o] {
+                if (op->done())
+                    return;
+                if (!box->owner || box->owner->stopping_)
+                    return op->complete(errc::stopped, receipt{errc::stopped, 0, 0, {}});
+                const auto r = box->owner->publish(t, p, o);
+                op->complete(r.error, r);
+            });
+        },
+        token, topic, payload, options);
+}
+
+// ---- flow control
+
+inline bool broker_core::writable() const noexcept {
+    const auto tolerated =
+        static_cast<std::size_t>(params_.tolerated_slow_sessions * static_cast<double>(session_count_));
+    return !core_.turn_pending() && core_.pressured() <= tolerated;
+}
+
+template <class CompletionToken>
+auto broker_core::async_wait_writable(CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this](auto handler) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            if (stopping_)
+                return op->complete(errc::stopped);
+            if (writable())
+                return op->complete({});
+            writable_waiters_.push_back(std::move(op));
+            watch_stalled();
+        },
+        token);
+}
+
+inline void broker_core::check_waiters() {
+    if (!writable_waiters_.empty() && writable())
+        for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
+            w->complete({});
+    if (drain_waiter_)
+        drain_on();
+}
+
+/// While publishers wait, sessions that take nothing are found out and not waited for any more.
+inline void broker_core::watch_stalled() {
+    if (watching_)
+        return;
+    watching_ = true;
+    core_.forget_progress();
+    patience_.expires_after(params_.slow_session_patience);
+    patience_.async_wait([this, box = inbox_](error_code ec) {
+        if (ec || !box->owner)
+            return;
+        watching_ = false;
+        core_.excuse_stalled();
+        check_waiters();
+        std::erase_if(writable_waiters_, [](const auto& w) { return w->done(); });
+        if (!writable_waiters_.empty())
+            watch_stalled();
+    });
+}
+
+// ---- the broker's life
+
+template <class CompletionToken>
+auto broker_core::async_run(CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this](auto handler) {
+            auto slot = boost::asio::get_associated_cancellation_slot(handler);
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            if (stopping_)
+                return op->complete({});
+            if (slot.is_connected())
+                slot.assign([box = inbox_, op](boost::asio::cancellation_type type) {
+                    if (type == boost::asio::cancellation_type::none)
+                        return;
+                    op->complete(boost::asio::error::operation_aborted);
+                    if (box->owner)
+                        box->owner->cancel();
+                });
+            run_waiters_.push_back(std::move(op));
+        },
+        token);
+}
+
+inline void broker_core::stop_accepting() {
+    if (std::exchange(stopping_, true))
+        return;
+    {
+        const std::lock_guard lock(inbox_->mutex);
+        inbox_->closed = true;
+    }
+    for (const auto& l : listeners_)
+        l->stop();
+}
+
+inline void broker_core::cancel() {
+    stop_accepting();
+    for (const auto& l : listeners_)
+        l->abort();
+    std::vector<detail::session_ptr> sessions;
+    core_.for_each_subscriber([&](detail::subscriber_base& s) {
+        if (s.remote)
+            sessions.push_back(&static_cast<detail::session&>(s));
+        else if (auto* const receiver = dynamic_cast<detail::receive_subscriber*>(&s))
+            receiver->end(errc::stopped);
+    });
+    for (const auto& entry : outside_)
+        sessions.push_back(entry.second);
+    for (const auto& s : sessions) {
+        s->link->abort();
+        end(*s, close_reason::from(errc::stopped));
+    }
+    closing_.clear();
+    patience_.cancel();
+    drain_timer_.cancel();
+    for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
+        w->complete(errc::stopped);
+    if (const auto w = std::exchange(drain_waiter_, nullptr))
+        w->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
+    for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)
+        w->complete({});
+}
+
+template <class CompletionToken>
+auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this, limit](auto handler) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            if (drain_waiter_)
+                return op->complete(errc::stopped);
+            drain_waiter_ = std::move(op);
+            stop_accepting();
+            drain_timer_.expires_after(limit);
+            drain_timer_.async_wait([this, box = inbox_](error_code ec) {
+                if (!ec && box->owner)
+                    cancel();
+            });
+            schedule();
+        },
+        token);
+}
+
+/// Goes on with a drain: sessions whose outbox is empty say goodbye, and when all are gone it is done.
+inline void broker_core::drain_on() {
+    core_.for_each_subscriber([&](detail::subscriber_base& b) {
+        if (!b.remote)
+            return;
+        auto& s = static_cast<detail::session&>(b);
+        if (!core_.has_pending(s) && !s.catching)
+            close(s, close_reason::from(errc::stopped));
+    });
+    bool idle = session_count_ == 0 && outside_.empty();
+    for (const auto& l : listeners_)
+        idle = l->drained() && idle;
+    if (!idle)
+        return;
+    drained_ = true;
+    // Not from inside a flush that may have been called by what is destroyed now.
+    services_->post([this] { cancel(); });
+}
+
+inline broker_stats broker_core::stats() const {
+    const auto& c = core_.counters();
+    broker_stats s;
+    s.published = c.published;
+    s.published_bytes = c.published_bytes;
+    s.delivered = c.delivered;
+    s.dropped_overflow = c.dropped;
+    s.dropped_trimmed = c.dropped_trimmed;
+    s.dropped_disconnected = c.dropped_disconnected;
+    s.dropped_undeliverable = c.dropped_undeliverable;
+    s.handler_exceptions = c.handler_exceptions;
+    s.turns = c.turns;
+    s.sessions = session_count_;
+    s.subscriptions = core_.subscriptions();
+    s.topics = core_.topics();
+    s.filters = core_.filters();
+    s.slow_sessions = core_.pressured();
+    s.accept_errors = accept_errors_;
+    s.transports = transport_stats_;
+    s.closed = closed_;
+    return s;
+}
+
+} // namespace pusher::inline v0

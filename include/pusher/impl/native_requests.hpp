@@ -1,0 +1,244 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/broker_core.hpp>
+
+namespace pusher::inline v0 {
+
+/// Handles one request of the native dialect. \return whether the next may follow.
+inline bool broker_core::handle(detail::session& s, std::string_view text) {
+    native_request r;
+    native_limits limits;
+    limits.request = s.link->request_limit();
+    if (decoder_.decode(text, r, limits)) {
+        fail(s, r, decoder_.error_message());
+        return may_read(s);
+    }
+    if (!act(s, r, text)) {
+        s.answering = true;
+        return false;
+    }
+    return may_read(s);
+}
+
+/// Whether the session's replies leave room for another.
+inline bool broker_core::may_read(detail::session& s) const noexcept {
+    if (s.state == detail::session::phase::closing || s.state == detail::session::phase::closed)
+        return false;
+    s.waits_to_read = s.box && s.box->reply_bytes() > s.limits->reply_bytes;
+    return !s.waits_to_read;
+}
+
+/// A hook has answered late: the request is done, and reading goes on.
+inline void broker_core::answered(detail::session& s) {
+    s.answering = false;
+    if (may_read(s))
+        s.link->resume();
+}
+
+/// \return false if the host will answer later; then `answered` follows.
+inline bool broker_core::act(detail::session& s, const native_request& r, std::string_view text) {
+    ++stats_of(s.transport).requests;
+    if (const auto refusal = native_refusal(r); !refusal.empty()) {
+        fail(s, r, refusal);
+        return true;
+    }
+    if (s.state == detail::session::phase::unauthenticated && r.action != native_action::hello &&
+        r.action != native_action::auth && r.action != native_action::ping) {
+        fail(s, r, "not authenticated: send auth first");
+        return true;
+    }
+    switch (r.action) {
+    case native_action::auth: return authenticate(s, r);
+    case native_action::subscribe:
+    case native_action::publish:
+        if (params_.authorize)
+            return authorized(s, r, text);
+        break;
+    default: break;
+    }
+    perform(s, r);
+    return true;
+}
+
+/// Asks the host about a subscribe or publish, and does it if it may be done.
+inline bool broker_core::authorized(detail::session& s, const native_request& r, std::string_view text) {
+    const bool publishes = r.action == native_action::publish;
+    access_request access{
+        publishes ? access_request::kind::publish : access_request::kind::subscribe,
+        publishes ? r.publish.topic : r.subscribe.topic,
+        publishes ? match_mode::exact : r.subscribe.match,
+        publishes ? r.publish.type : r.subscribe.type,
+        s.uid.view(),
+        s.peer,
+        s.transport};
+    struct state {
+        bool inside = true;
+        std::optional<bool> allowed;
+        std::string text; ///< of the request, if the answer comes later
+    };
+    const auto shared = std::make_shared<state>();
+    authorize(access, [this, shared, s = detail::session_ptr(&s)](bool allowed) {
+        if (shared->inside) {
+            shared->allowed = allowed;
+            return;
+        }
+        if (!s->broker || s->state != detail::session::phase::open)
+            return;
+        native_request again; // what it viewed is gone
+        native_limits limits;
+        limits.request = shared->text.size();
+        decoder_.decode(shared->text, again, limits);
+        if (allowed)
+            perform(*s, again);
+        else
+            fail(*s, again, make_error_code(errc::forbidden).message());
+        answered(*s);
+    });
+    shared->inside = false;
+    if (!shared->allowed) {
+        shared->text = text;
+        return false;
+    }
+    if (*shared->allowed)
+        perform(s, r);
+    else
+        fail(s, r, make_error_code(errc::forbidden).message());
+    return true;
+}
+
+inline void broker_core::perform(detail::session& s, const native_request& r) {
+    native_reply with;
+    switch (r.action) {
+    case native_action::hello: {
+        std::string id;
+        const auto hello = hello_of(s, id);
+        with.hello = &hello;
+        return reply(s, r, with);
+    }
+    case native_action::subscribe: {
+        subscribe_options o;
+        o.match = r.subscribe.match;
+        o.type = r.subscribe.type;
+        o.echo = r.subscribe.echo;
+        o.history = static_cast<std::size_t>(r.subscribe.history);
+        o.resume = r.subscribe.resume;
+        switch (r.subscribe.overflow) {
+        case native_overflow::drop_oldest: o.overflow = overflow_policy::drop_oldest; break;
+        case native_overflow::drop_newest: o.overflow = overflow_policy::drop_newest; break;
+        case native_overflow::disconnect: o.overflow = overflow_policy::disconnect; break;
+        default: break;
+        }
+        error_code ec;
+        const auto result = core_.subscribe(s, r.subscribe.topic, o, ec);
+        if (ec)
+            return fail(s, r, ec.message());
+        with.recovered = result.recovered;
+        with.position = result.position;
+        if (params_.observer)
+            params_.observer->at_subscribe(s.info(), r.subscribe.topic, r.subscribe.type);
+        return reply(s, r, with);
+    }
+    case native_action::unsubscribe:
+        if (core_.unsubscribe(s, r.subscribe.topic, r.subscribe.type, r.subscribe.match) && params_.observer)
+            params_.observer->at_unsubscribe(s.info(), r.subscribe.topic, r.subscribe.type);
+        return reply(s, r);
+    case native_action::publish: {
+        publish_options o;
+        o.type = r.publish.type;
+        o.key = r.publish.key;
+        o.id = r.publish.id;
+        o.publisher = s.id;
+        const detail::session_ptr keep(&s); // a handler may kick it
+        const auto receipt = core_.publish(r.publish.topic, r.publish.payload, o);
+        if (receipt.error)
+            return fail(s, r, receipt.error.message());
+        with.receipt = native_receipt{receipt.matched, receipt.position};
+        return reply(s, r, with);
+    }
+    default: return reply(s, r);
+    }
+}
+
+/// `auth`: asks the host about the token.
+inline bool broker_core::authenticate(detail::session& s, const native_request& r) {
+    if (!params_.authenticate) {
+        fail(s, r, "authentication is not in use here");
+        return true;
+    }
+    authentication_request request;
+    request.token = r.token;
+    request.peer = s.peer;
+    request.transport = s.transport;
+    struct state {
+        bool inside = true;
+        bool answered = false;
+    };
+    const auto shared = std::make_shared<state>();
+    start_authentication(
+        request, [this, shared, s = detail::session_ptr(&s),
+                  id = std::string(r.request_id)](const authentication_result& who) {
+            if (!s->broker || s->state == detail::session::phase::closing ||
+                s->state == detail::session::phase::closed)
+                return;
+            shared->answered = true;
+            native_request of;
+            of.request_id = id;
+            of.action_name = "auth";
+            using kind = authentication_result::kind;
+            const bool other = !s->uid.empty() && (who.what != kind::identified || who.text != s->uid.view());
+            if (who.what == kind::refused) {
+                fail(*s, of, who.text);
+                close(*s, {close_code::policy, errc::refused, who.text});
+            } else if (who.what == kind::later) {
+                fail(*s, of, "the token is not enough");
+            } else if (other) {
+                fail(*s, of, make_error_code(errc::already_bound).message());
+            } else {
+                bind(*s, who);
+                reply(*s, of);
+            }
+            if (!shared->inside)
+                answered(*s);
+        });
+    shared->inside = false;
+    return shared->answered || s.state == detail::session::phase::closing;
+}
+
+inline void broker_core::reply(detail::session& s, const native_request& r, native_reply with) {
+    with.request_id = r.request_id;
+    with.action = r.action_name;
+    with.timestamp = params_.clock();
+    if (!s.owner)
+        return;
+    json_.clear();
+    frame_.clear();
+    append_native_reply(json_, with);
+    s.as->reply(json_, frame_);
+    core_.reply(s, frame_);
+}
+
+inline void broker_core::fail(detail::session& s, const native_request& r, std::string_view why) {
+    ++stats_of(s.transport).bad_requests;
+    native_reply with;
+    with.ok = false;
+    with.error_message = why;
+    reply(s, r, with);
+}
+
+inline native_hello broker_core::hello_of(const detail::session& s, std::string& id) const {
+    id = std::to_string(s.id);
+    native_hello h;
+    h.session = id;
+    h.heartbeat = s.link->longest_silence();
+    h.max_request = s.link->request_limit();
+    h.max_depth = native_limits().depth;
+    h.max_topic = max_topic_size;
+    h.max_filter_levels = max_filter_levels;
+    h.max_subscriptions = params_.subscriptions;
+    h.outbox_messages = params_.outbox.messages;
+    h.outbox_bytes = params_.outbox.bytes;
+    return h;
+}
+
+} // namespace pusher::inline v0

@@ -1,0 +1,339 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/broker_core.hpp>
+
+#include <exception>
+
+namespace pusher::inline v0 {
+
+// ---- what links report
+
+namespace detail {
+
+inline bool session::at_message(std::string_view text) {
+    if (!broker || state == phase::closing || state == phase::closed)
+        return false;
+    return broker->handle(*this, text);
+}
+
+inline void session::at_too_long() {
+    if (!broker || state == phase::closing || state == phase::closed)
+        return;
+    native_request none;
+    broker->fail(
+        *this, none, "the request is longer than " + std::to_string(link->request_limit()) + " bytes");
+    broker->close(*this, close_reason::from(errc::message_too_large));
+}
+
+inline void session::at_writable() {
+    if (!broker || !owner)
+        return;
+    owner->writable(*this);
+    if (waits_to_read && !answering && broker->may_read(*this)) {
+        waits_to_read = false;
+        link->resume();
+    }
+    broker->check_waiters();
+}
+
+inline void session::at_closed(const close_reason& reason) {
+    if (broker)
+        broker->end(*this, ending ? *ending : reason);
+}
+
+inline void session::at_overflow() {
+    if (broker)
+        broker->close(*this, close_reason::from(errc::overflow));
+}
+
+inline void session::at_deadline() {
+    if (broker)
+        broker->close(*this, close_reason::from(timer->why));
+}
+
+} // namespace detail
+
+// ---- the life of a session
+
+inline transport_stats& broker_core::stats_of(std::string_view transport) {
+    const auto found = transport_stats_.find(transport);
+    return found != transport_stats_.end()
+               ? found->second
+               : transport_stats_.emplace(transport, transport_stats()).first->second;
+}
+
+inline const encoding& broker_core::encoding_of(const link& l) {
+    switch (l.frames()) {
+    case framing::line: return line_encoding_;
+    case framing::websocket_text: return websocket_encoding_;
+    case framing::sse: return sse_encoding_;
+    case framing::sse_envelope: return sse_envelope_encoding_;
+    case framing::datagram: break;
+    }
+    auto& e = datagram_encodings_[l.frame_limit()];
+    if (!e)
+        e = std::make_unique<native_datagram_encoding>(l.frame_limit());
+    return *e;
+}
+
+/// A session that the core does not know yet.
+inline detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
+    detail::session_ptr s(new detail::session(*this, std::move(l), params_.outbox));
+    s->remote = true;
+    s->link->set_owner(s.get());
+    outside_.emplace(s.get(), s);
+    return s;
+}
+
+inline void broker_core::accept(std::unique_ptr<link> l) {
+    const auto s = make_session(std::move(l));
+    if (!params_.authenticate)
+        return open(s, authentication_result::anonymous());
+    authentication_request request;
+    request.peer = s->peer;
+    request.transport = s->transport;
+    set_deadline(*s, params_.authentication_timeout, errc::authentication_timeout);
+    start_authentication(request, [this, s](const authentication_result& who) {
+        if (s->broker && s->state == detail::session::phase::open)
+            open(s, who);
+    });
+}
+
+/// Lets a session in, or says goodbye to it at once.
+inline void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
+    auto& numbers = stats_of(s->transport);
+    error_code refusal;
+    if (stopping_)
+        refusal = errc::stopped;
+    else if (session_count_ >= params_.sessions)
+        refusal = errc::too_many_sessions;
+    else if (who.what == authentication_result::kind::refused)
+        refusal = errc::refused;
+    if (refusal) {
+        ++numbers.refused;
+        auto reason = close_reason::from(refusal);
+        if (refusal == errc::refused)
+            reason.text = who.text;
+        s->state = detail::session::phase::closing;
+        s->ending = std::make_unique<close_reason>(std::move(reason));
+        return close_now(*s);
+    }
+    outside_.erase(s.get());
+    s->timer.reset();
+    core_.add(s);
+    core_.attach(*s, encoding_of(*s->link), *s->link);
+    ++session_count_;
+    ++numbers.accepted;
+    ++numbers.sessions;
+    if (params_.observer)
+        params_.observer->at_accept(s->info());
+    if (who.what == authentication_result::kind::later) {
+        s->state = detail::session::phase::unauthenticated;
+        s->listed = false;
+        set_deadline(*s, params_.authentication_timeout, errc::authentication_timeout);
+    } else {
+        bind(*s, who);
+    }
+    s->link->resume();
+}
+
+/// Gives a session its identity, and what comes with it.
+inline void broker_core::bind(detail::session& s, const authentication_result& who) {
+    const bool first = s.state == detail::session::phase::unauthenticated || s.subs.empty();
+    s.state = detail::session::phase::open;
+    s.listed = true;
+    s.timer.reset();
+    if (who.what == authentication_result::kind::identified && s.uid.view() != who.text) {
+        core_.bind(s, who.text);
+        if (params_.observer)
+            params_.observer->at_bind(s.info());
+    }
+    if (who.expires) {
+        const auto left = *who.expires - params_.clock();
+        set_deadline(
+            s, std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(left)),
+            errc::authentication_timeout);
+    }
+    if (!first && s.uid.empty())
+        return;
+    for (const auto& pattern : params_.subscribe_on_bind) {
+        auto topic = pattern;
+        if (const auto at = topic.find("{uid}"); at != topic.npos) {
+            if (s.uid.empty())
+                continue;
+            topic.replace(at, 5, s.uid.view());
+        }
+        error_code ec;
+        core_.subscribe(s, topic, {}, ec);
+        if (ec && params_.observer)
+            params_.observer->at_error(ec, "subscribe_on_bind");
+        else if (params_.observer)
+            params_.observer->at_subscribe(s.info(), topic, {});
+    }
+}
+
+inline void broker_core::set_deadline(detail::session& s, std::chrono::milliseconds in, errc why) {
+    if (!s.timer)
+        s.timer = std::make_unique<detail::session::deadline>(s);
+    s.timer->why = why;
+    services_->arm(*s.timer, services::now() + in);
+}
+
+/// Ends a session when the turn is over, so that what it has been sent so far goes first.
+inline void broker_core::close(detail::session& s, close_reason reason) {
+    using phase = detail::session::phase;
+    if (s.state == phase::closing || s.state == phase::closed)
+        return;
+    s.state = phase::closing;
+    s.ending = std::make_unique<close_reason>(std::move(reason));
+    closing_.push_back(&s);
+    schedule();
+}
+
+inline void broker_core::close_now(detail::session& s) {
+    if (s.state != detail::session::phase::closing)
+        return;
+    std::optional<std::chrono::milliseconds> retry;
+    if (s.ending->code == close_code::try_again_later || s.ending->code == close_code::going_away)
+        retry = retry_hint();
+    s.link->close(*s.ending, retry);
+    if (s.owner) {
+        outside_.emplace(&s, &s);
+        leave(s);
+    }
+}
+
+/// Takes a session from the core, with its subscriptions.
+inline void broker_core::leave(detail::session& s) {
+    if (!s.owner)
+        return;
+    core_.remove(s);
+    --session_count_;
+    --stats_of(s.transport).sessions;
+}
+
+/// The link is gone.
+inline void broker_core::end(detail::session& s, const close_reason& reason) {
+    if (s.state == detail::session::phase::closed)
+        return;
+    detail::session_ptr keep(&s);
+    const bool was_refused = !s.owner && s.id == 0;
+    s.state = detail::session::phase::closed;
+    s.timer.reset();
+    leave(s);
+    outside_.erase(&s);
+    s.broker = nullptr;
+    if (!was_refused) {
+        auto& numbers = stats_of(s.transport);
+        ++(!reason.error || reason.error == errc::peer_closed ? numbers.closed_by_peer
+                                                              : numbers.closed_by_error);
+        ++closed_[reason.error ? reason.error.message() : std::string("closed by the peer")];
+        if (params_.observer)
+            params_.observer->at_close(s.info(), reason);
+    }
+    // Its link may be the caller.
+    services_->destroy_later(std::move(keep));
+    check_waiters();
+}
+
+inline std::chrono::milliseconds broker_core::retry_hint() {
+    random_ = random_ * 6364136223846793005U + 1442695040888963407U;
+    const auto spread = static_cast<std::uint64_t>(params_.retry_after.count()) + 1;
+    return params_.retry_after + std::chrono::milliseconds((random_ >> 33) % spread);
+}
+
+inline std::size_t broker_core::kick(std::uint64_t session_id, std::string_view reason) {
+    auto* const s = core_.find(session_id);
+    if (!s || !s->remote)
+        return 0;
+    close(static_cast<detail::session&>(*s), {close_code::policy, errc::kicked, std::string(reason)});
+    return 1;
+}
+
+inline std::size_t broker_core::kick_uid(std::string_view uid, std::string_view reason) {
+    std::size_t count = 0;
+    core_.for_each_of_uid(uid, [&](detail::subscriber_base& s) {
+        if (s.remote)
+            count += kick(s.id, reason);
+    });
+    return count;
+}
+
+template <std::invocable<const session_info&> F>
+void broker_core::for_each_session(F&& f, std::string_view uid) const {
+    auto visit = [&](const detail::subscriber_base& b) {
+        if (!b.remote)
+            return;
+        const auto& s = static_cast<const detail::session&>(b);
+        f(session_info{
+            s.id, s.uid.view(), s.peer, s.transport, s.subs.size(), s.box ? s.box->messages() : 0,
+            s.box ? s.box->bytes() : 0});
+    };
+    if (uid.empty())
+        core_.for_each_subscriber(visit);
+    else
+        core_.for_each_of_uid(uid, visit);
+}
+
+template <std::invocable<const subscriber_info&> F>
+void broker_core::for_each_subscriber(std::string_view topic, F&& f) const {
+    core_.for_each_subscriber_of(topic, [&](const detail::subscriber_base& s) { f(s.info()); });
+}
+
+// ---- the host's hooks
+
+inline void broker_core::threw(const subscriber_info& who, std::string_view topic) noexcept {
+    if (params_.observer)
+        params_.observer->at_handler_threw(who, topic, std::current_exception());
+}
+
+/// One question to the host. Whoever drops it without an answer has refused.
+struct broker_core::authentication_op {
+    std::function<void(const authentication_result&)> done;
+
+    ~authentication_op() { answer(authentication_result::refused()); }
+
+    void answer(const authentication_result& r) {
+        if (const auto f = std::exchange(done, nullptr))
+            f(r);
+    }
+};
+
+inline void broker_core::start_authentication(
+    const authentication_request& request, std::function<void(const authentication_result&)> done) {
+    auto op = std::make_shared<authentication_op>();
+    op->done = std::move(done);
+    try {
+        params_.authenticate(request, [op](const authentication_result& r) { op->answer(r); });
+    } catch (...) {
+        threw({0, {}, request.peer, request.transport}, {});
+        op->answer(authentication_result::refused());
+    }
+}
+
+struct broker_core::access_op {
+    access_answer done;
+
+    ~access_op() { answer(false); }
+
+    void answer(bool allowed) {
+        if (const auto f = std::exchange(done, nullptr))
+            f(allowed);
+    }
+};
+
+inline void broker_core::authorize(const access_request& request, access_answer done) {
+    if (!params_.authorize)
+        return done(true);
+    auto op = std::make_shared<access_op>();
+    op->done = std::move(done);
+    try {
+        params_.authorize(request, [op](bool allowed) { op->answer(allowed); });
+    } catch (...) {
+        threw({0, request.uid, request.peer, request.transport}, request.topic);
+        op->answer(false);
+    }
+}
+
+} // namespace pusher::inline v0

@@ -1,0 +1,46 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/version.hpp>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace pusher::inline v0 {
+
+/// Numbers of one transport since the broker began.
+struct transport_stats {
+    std::uint64_t accepted = 0;     ///< sessions
+    std::uint64_t refused = 0;      ///< connections turned away: a limit, a foreign origin, no authentication
+    std::uint64_t sessions = 0;     ///< now
+    std::uint64_t requests = 0;     ///< understood
+    std::uint64_t bad_requests = 0; ///< answered with `fail`, or HTTP status 400 and above
+    std::uint64_t closed_by_peer = 0;
+    std::uint64_t closed_by_error = 0; ///< every other end
+};
+
+/// Numbers of one broker since it began, and as it is now.
+struct broker_stats {
+    std::uint64_t published = 0;
+    std::uint64_t published_bytes = 0; ///< of payloads
+    std::uint64_t delivered = 0; ///< handed to a handler, taken by `async_receive`, or taken by a connection
+    std::uint64_t dropped_overflow = 0;
+    std::uint64_t dropped_trimmed = 0;       ///< left the history before a subscriber came to them
+    std::uint64_t dropped_disconnected = 0;  ///< were queued when their session ended
+    std::uint64_t dropped_undeliverable = 0; ///< the transport could not carry them
+    std::uint64_t handler_exceptions = 0;
+    std::uint64_t turns = 0; ///< times that queued messages were written
+
+    std::uint64_t sessions = 0;
+    std::uint64_t subscriptions = 0;
+    std::uint64_t topics = 0; ///< with state
+    std::uint64_t filters = 0;
+    std::uint64_t slow_sessions = 0; ///< over half of their outbox
+    std::uint64_t accept_errors = 0;
+
+    std::map<std::string, transport_stats, std::less<>> transports;
+    std::map<std::string, std::uint64_t, std::less<>> closed; ///< sessions by why they ended
+};
+
+} // namespace pusher::inline v0

@@ -1,0 +1,69 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/dialect/native_encode.hpp>
+#include <pusher/transport/stream_link.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace pusher::inline v0 {
+
+/// The native dialect on a stream socket: a message is a line, ended by a line feed with or without a
+/// carriage return before it. Empty lines are passed over.
+class line_link final : public stream_link {
+public:
+    using stream_link::stream_link;
+
+    [[nodiscard]] framing frames() const noexcept override { return framing::line; }
+    [[nodiscard]] std::string_view transport() const noexcept override { return "tcp"; }
+
+private:
+    std::size_t feed(std::span<char> bytes) override {
+        const std::string_view text(bytes.data(), bytes.size());
+        std::size_t at = 0;
+        for (;;) {
+            const auto end = text.find('\n', at);
+            if (end == text.npos)
+                break;
+            auto line = text.substr(at, end - at);
+            std::string whole;
+            if (!begun_.empty()) {
+                whole = std::exchange(begun_, {});
+                whole.append(line);
+                line = whole;
+            }
+            if (line.ends_with('\r'))
+                line.remove_suffix(1);
+            if (line.size() > limits().request_bytes)
+                return too_long(text.size());
+            at = end + 1;
+            if (!line.empty() && !give(line))
+                return at;
+            if (state() != phase::open)
+                return text.size();
+        }
+        begun_.append(text.substr(at));
+        if (begun_.size() > limits().request_bytes + 1)
+            return too_long(text.size());
+        return text.size();
+    }
+
+    std::size_t too_long(std::size_t all) {
+        begun_ = {};
+        if (state() == phase::open)
+            owner()->at_too_long();
+        return all;
+    }
+
+    void say_goodbye(
+        const close_reason& reason, std::optional<std::chrono::milliseconds> retry,
+        std::string& out) override {
+        append_native_close(out, reason, retry);
+        out += '\n';
+    }
+
+    std::string begun_; ///< a line that has not ended
+};
+
+} // namespace pusher::inline v0

@@ -1,0 +1,99 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/close_reason.hpp>
+#include <pusher/detail/encoding.hpp>
+#include <pusher/error.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pusher::inline v0 {
+
+/// How a link marks where one of the dialect's messages ends and the next begins.
+enum class framing : unsigned char {
+    line,           ///< a line feed after each
+    websocket_text, ///< a text frame each
+    datagram,       ///< a datagram each
+    sse,            ///< an event each, with the payload as its data
+    sse_envelope    ///< an event each, with the dialect's push object as its data
+};
+
+/// The session's side of a link.
+class link_owner {
+public:
+    /// One whole message of the peer. Valid until it returns.
+    /// \return whether the next may follow at once; if not, `link::resume` asks for it.
+    virtual bool at_message(std::string_view text) = 0;
+
+    /// The peer sent more than the limit for one message. The link goes on to close.
+    virtual void at_too_long() = 0;
+
+    /// The link takes bytes again.
+    virtual void at_writable() = 0;
+
+    /// The link is gone: nothing else follows. Success: both sides said goodbye.
+    virtual void at_closed(const close_reason& reason) = 0;
+
+    /// Whether the last frame was taken in part only: nothing may go out before its rest.
+    [[nodiscard]] virtual bool mid_frame() const noexcept = 0;
+
+    /// Hands over that rest, for a goodbye to follow.
+    [[nodiscard]] virtual std::string take_rest() = 0;
+
+protected:
+    ~link_owner() = default;
+};
+
+/// What a session is reached by just now. It moves whole messages and knows nothing of topics.
+///
+/// Links report from the event loop only, never from inside one of these functions.
+class link : public sink {
+public:
+    link() = default;
+    link(const link&) = delete;
+    link& operator=(const link&) = delete;
+    virtual ~link() = default;
+
+    /// Before anything else, once. Reading begins with `resume`.
+    void set_owner(link_owner* owner) noexcept { owner_ = owner; }
+
+    /// Messages may come; the ones already here come first.
+    virtual void resume() = 0;
+
+    /// Says goodbye the transport's way, after what was written, and closes; `at_closed` follows. A peer that
+    /// does not take it in time is cut off.
+    /// \param retry a hint when to come back.
+    virtual void close(const close_reason& reason, std::optional<std::chrono::milliseconds> retry) = 0;
+
+    /// Cuts the connection off, and reports nothing more.
+    virtual void abort() noexcept = 0;
+
+    /// The limit for one message of the peer.
+    [[nodiscard]] virtual std::size_t request_limit() const noexcept = 0;
+
+    /// The limit for one frame to the peer; 0: none.
+    [[nodiscard]] virtual std::size_t frame_limit() const noexcept { return 0; }
+
+    /// The longest silence that the peer may keep; zero: any.
+    [[nodiscard]] virtual std::chrono::milliseconds longest_silence() const noexcept { return {}; }
+
+    [[nodiscard]] virtual framing frames() const noexcept = 0;
+
+    /// Such as `tcp`; for observers and counters.
+    [[nodiscard]] virtual std::string_view transport() const noexcept = 0;
+
+    /// The peer's address as text.
+    [[nodiscard]] virtual std::string peer() const = 0;
+
+protected:
+    [[nodiscard]] link_owner* owner() const noexcept { return owner_; }
+
+private:
+    link_owner* owner_ = nullptr;
+};
+
+} // namespace pusher::inline v0

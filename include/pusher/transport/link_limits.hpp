@@ -1,0 +1,65 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/version.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <stdexcept>
+
+namespace pusher::inline v0 {
+
+/// What a peer may do to a connection. Every listener has its own.
+struct link_limits {
+    /// Largest request, in bytes; 64 to 256 MiB.
+    std::size_t request_bytes = 64 * 1024;
+
+    /// Requests of one connection that are handled before others get their turn; at least 1.
+    std::size_t requests_per_turn = 64;
+
+    /// Silence of the peer after which the session ends: on WebSocket, where pongs count, and on TCP, where
+    /// the client pings. At least 1 s.
+    std::chrono::milliseconds idle_timeout = std::chrono::seconds(120);
+
+    /// Silence of the peer after which WebSocket sends it a ping, and interval of SSE's comments, which keep
+    /// proxies from closing the connection. At least 1 s.
+    std::chrono::milliseconds heartbeat = std::chrono::seconds(30);
+
+    /// How long a connection may take nothing of what is written to it. At least 1 s.
+    std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
+
+    /// How long a connection may take for a handshake, or for one HTTP request. At least 100 ms.
+    std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);
+
+    /// How long the goodbye may take. At least 100 ms.
+    std::chrono::milliseconds close_timeout = std::chrono::seconds(5);
+
+    /// Connections from one IPv4 address, or one IPv6 /64 network; at least 1.
+    std::size_t connections_per_address = 100'000;
+
+    /// The kernel's send buffer of each connection, in bytes; 0: the system's default, which may hold
+    /// megabytes for a peer that does not read, beyond the outbox and its limit.
+    std::size_t send_buffer = 64 * 1024;
+
+    /// \throws std::invalid_argument
+    void check() const {
+        using namespace std::chrono_literals;
+        auto require = [](bool good, const char* what) {
+            if (!good)
+                throw std::invalid_argument(what);
+        };
+        require(
+            request_bytes >= 64 && request_bytes <= 256U * 1024 * 1024,
+            "link_limits: request_bytes is not 64 to 256 MiB");
+        require(requests_per_turn >= 1, "link_limits: requests_per_turn is 0");
+        require(idle_timeout >= 1s, "link_limits: idle_timeout is under 1 s");
+        require(heartbeat >= 1s, "link_limits: heartbeat is under 1 s");
+        require(write_timeout >= 1s, "link_limits: write_timeout is under 1 s");
+        require(handshake_timeout >= 100ms, "link_limits: handshake_timeout is under 100 ms");
+        require(close_timeout >= 100ms, "link_limits: close_timeout is under 100 ms");
+        require(connections_per_address >= 1, "link_limits: connections_per_address is 0");
+        require(send_buffer <= 1024U * 1024 * 1024, "link_limits: send_buffer is over 1 GiB");
+    }
+};
+
+} // namespace pusher::inline v0

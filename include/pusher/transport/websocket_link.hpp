@@ -1,0 +1,96 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/dialect/websocket_codec.hpp>
+#include <pusher/transport/stream_link.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace pusher::inline v0 {
+
+/// A WebSocket connection after its handshake (RFC 6455): a message is a text frame, or whatever frames a
+/// client makes of it. Pings, pongs and close frames have their own lane, so that a client that is slow does
+/// not look dead.
+class websocket_link final : public stream_link {
+public:
+    using stream_link::stream_link;
+
+    [[nodiscard]] framing frames() const noexcept override { return framing::websocket_text; }
+    [[nodiscard]] std::string_view transport() const noexcept override { return "websocket"; }
+
+private:
+    /// What the decoder reports to.
+    struct visitor {
+        websocket_link& link;
+
+        bool on_message(const websocket_message& m) {
+            if (m.binary && !detail::is_valid_utf8(m.payload)) {
+                link.end(close_reason::from(errc::invalid_utf8));
+                return true;
+            }
+            return link.give(m.payload);
+        }
+        void on_ping(std::string_view payload) {
+            if (link.state() != phase::open)
+                return;
+            if (link.control_waits()) {
+                // One pong is due at a time, and it answers the latest ping (RFC 6455, section 5.5.3).
+                link.late_pong_ = std::make_unique<std::string>(payload);
+                return;
+            }
+            link.control([&](std::string& out) { append_frame(out, websocket_opcode::pong, payload); });
+        }
+        void on_pong(std::string_view) {}
+        void on_close(std::uint16_t code, std::string_view) {
+            if (link.state() == phase::open)
+                link.answer_close(code);
+            link.finish();
+        }
+    };
+
+    std::size_t feed(std::span<char> bytes) override {
+        const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
+        const auto result = decoder_.feed(bytes, most, visitor{*this});
+        if (result.fault != websocket_fault::none && state() == phase::open)
+            end(to_close_reason(result.fault));
+        return result.consumed;
+    }
+
+    void answer_close(std::uint16_t code) {
+        const close_reason reason{
+            static_cast<close_code>(code == websocket_no_status ? 1000 : code), errc::peer_closed, {}};
+        answered_ = code;
+        end(reason);
+    }
+
+    void say_goodbye(
+        const close_reason& reason, std::optional<std::chrono::milliseconds> retry,
+        std::string& out) override {
+        // A peer's own code is echoed, its absence too.
+        const auto code = answered_ != 0 ? answered_ : static_cast<std::uint16_t>(reason.code);
+        auto text = reason.text;
+        if (retry && answered_ == 0)
+            text += "; retry after " + std::to_string(retry->count()) + " ms";
+        append_close_frame(out, code, text);
+    }
+
+    void more_control() override {
+        if (const auto payload = std::exchange(late_pong_, nullptr))
+            control([&](std::string& out) { append_frame(out, websocket_opcode::pong, *payload); });
+    }
+
+    void heartbeat() override {
+        if (!control_waits())
+            control([](std::string& out) { append_frame(out, websocket_opcode::ping, {}); });
+    }
+
+    [[nodiscard]] bool awaits_goodbye() const noexcept override { return true; }
+
+    websocket_decoder<websocket_role::server> decoder_;
+    std::unique_ptr<std::string> late_pong_;
+    std::uint16_t answered_ = 0;
+};
+
+} // namespace pusher::inline v0
