@@ -48,10 +48,11 @@ WORKS = [
     Work("idle", "one subscription", "--mode idle --sessions 10000", quick=True),
     Work("idle", "11 subscriptions",
          "--mode idle --sessions 10000 --topics 1000 --topics-per-session 11"),
-    # 4 KiB messages, so that stuck sessions fill the system's buffers and then the server's own.
-    Work("stuck", "960 readers", "--sessions 960 --rate 50 --bytes 4096", "--sndbuf 65536"),
+    # 2 MB for each session, so that the stuck ones fill the system's buffers and then the server's own.
+    Work("stuck", "960 readers", "--sessions 960 --rate 60 --turns 240 --bytes 8192", "--sndbuf 65536"),
     Work("stuck", "960 readers and 40 that never read",
-         "--sessions 960 --rate 50 --bytes 4096 --stuck 40 --stuck-rcvbuf 65536 --overflow drop", "--sndbuf 65536"),
+         "--sessions 960 --rate 60 --turns 240 --bytes 8192 --stuck 40 --stuck-rcvbuf 65536 --overflow drop",
+         "--sndbuf 65536"),
 ]
 
 
@@ -102,7 +103,7 @@ def measure(load, command, work, arguments):
     with Server(shlex.split(command) + shlex.split(work.server), server_core) as server:
         call = [load, "--port", str(server.port), "--server-pid", str(server.process.pid),
                 "--dialect", arguments.dialect, *shlex.split(work.load)]
-        if work.part != "idle":
+        if work.part != "idle" and "--turns" not in work.load:
             call += ["--millis", str(arguments.millis)]
         try:
             done = subprocess.run(call, capture_output=True, text=True, timeout=120 + arguments.millis / 100,
