@@ -17,10 +17,13 @@ def run(program, *arguments):
     return done.returncode, done.stdout
 
 
+def is_catch2_2(program):
+    return "--list-test-names-only" in run(program, "--help")[1]
+
+
 def names(program, spec):
     """The names of the test cases that `spec` selects."""
-    _, help_text = run(program, "--help")
-    if "--list-test-names-only" in help_text:  # Catch2 2; the exit status is the number of tests
+    if is_catch2_2(program):  # the exit status is the number of tests
         _, out = run(program, "--list-test-names-only", *spec)
     else:
         status, out = run(program, "--list-tests", "--verbosity", "quiet", *spec)
@@ -49,11 +52,14 @@ def main():
     if not every:
         sys.exit(f"{program} has no tests")
     long = set(names(program, ["[long]"]))
+    options = "--rng-seed 1"
+    if is_catch2_2(program):
+        options += " --warn NoTests"  # with Catch2 3, no test is a failure anyway
     lines = []
     for name in every:
         test = bracket(f"{label}: {name}")
         timeout = int(seconds) * (10 if name in long else 1)
-        lines.append(f"add_test({test} {bracket(program)} {bracket(catch_spec(name))})")
+        lines.append(f"add_test({test} {bracket(program)} {options} {bracket(catch_spec(name))})")
         lines.append(f"set_tests_properties({test} PROPERTIES LABELS {label} TIMEOUT {timeout})")
     pathlib.Path(output).write_text("\n".join(lines) + "\n")
 
