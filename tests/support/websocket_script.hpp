@@ -26,7 +26,7 @@ struct ws_frame {
     std::string payload{};
     length_form form = length_form::minimal;
     std::optional<std::uint64_t> announced{}; ///< a length other than the payload's
-    bool wrong_mask = false;                ///< masked where it must not be, or the other way round
+    bool wrong_mask = false;                  ///< masked where it must not be, or the other way round
     std::uint32_t key = 0x37FA213D;
 };
 

@@ -66,10 +66,9 @@ struct websocket_feed_result {
 /// message or a control frame has arrived in part; it is then at most about twice what has arrived of it,
 /// never what a length field announces. A message that arrives whole is a view into the bytes that were fed.
 ///
-/// Not thread-safe. A visitor may destroy the decoder, or throw, if it pauses or is at its close: `feed`
-/// touches nothing after a callback that returned `false`, and nothing after `on_close`. A visitor that
-/// throws at another time leaves a decoder that can only be destroyed, since nobody knows how far it came; so
-/// does `std::bad_alloc`.
+/// Not thread-safe. A visitor may destroy the decoder in a callback that returns `false`, and in `on_close`:
+/// `feed` touches nothing after them. When a visitor throws, or memory runs out, the exception passes through
+/// `feed`; the decoder can then only be destroyed, since how far it came is lost.
 template <websocket_role Role>
 class websocket_decoder {
 public:
@@ -184,7 +183,6 @@ private:
             state_ = header.opcode == websocket_opcode::text ? state::text : state::binary;
             compressed_ = header.rsv1;
             fragments_ = 0;
-            utf8_.reset();
         }
         if (header.length + held() > limits.message_size)
             return websocket_fault::message_too_large;

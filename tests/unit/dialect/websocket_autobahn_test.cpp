@@ -294,7 +294,7 @@ TEST_CASE("Autobahn 6.5 to 6.23: UTF-8", "[websocket]") {
 
 TEST_CASE("Autobahn 7: closing", "[websocket]") {
     const auto normal = close_payload(1000);
-    const auto long_text = times(16 * 1024, "BAsd7&jh23");
+    const auto long_text = times(16384, "BAsd7&jh23");
     check_rows({
         {"7.1.1", {{0x81, "Hello World!"}, {0x88, normal}}, {"text:Hello World!", "close:1000:"}},
         {"7.1.2", {{0x88, normal}, {0x88, normal}}, {"close:1000:"}},
