@@ -10,6 +10,7 @@
 #include <pusher/publish_options.hpp>
 #include <pusher/subscribe_options.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -155,7 +156,6 @@ private:
 
     struct sub_options {
         overflow_policy overflow;
-        bool used;
     };
 
     void schedule() {
@@ -168,14 +168,18 @@ private:
     // subscriptions
     pattern* find_pattern(std::string_view text, match_mode match) const noexcept;
     group* find_group(std::string_view text, std::string_view type, match_mode match) const noexcept;
-    topic_state& topic_with_history(std::string_view name);
-    void give_history(topic_state& t);
+    history_params history_of(std::string_view topic) const {
+        return params_.history_for ? params_.history_for(topic) : params_.history;
+    }
+    topic_state& add_topic(std::string_view name, const history_params& keep);
     group& make_group(pattern& p, std::string_view type);
     void register_group(group& g);
     void release(group& g);
     void release(pattern& p);
     std::optional<std::size_t> find_sub(const subscriber_base& s, const group& g) const noexcept;
     void join(subscriber_base& s, std::size_t sub, bool no_echo);
+    void change(subscriber_base& s, std::size_t sub, const subscribe_options& o);
+    void set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow);
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
     void compact(group& g);
@@ -196,6 +200,12 @@ private:
     overflow_policy policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const;
 
     // publishing
+    void next_stamp() {
+        if (++stamp_ == 0) {
+            std::fill(stamps_.begin(), stamps_.end(), 0);
+            stamp_ = 1;
+        }
+    }
     error_code check(
         const topic_state* t, std::string_view topic, std::string_view payload,
         const publish_options& o) const;
@@ -219,6 +229,7 @@ private:
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
         std::vector<subscriber_ptr> subscribers);
     void run_deferred();
+    void unpin(std::span<group* const> groups);
     receipt publish_to(
         std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
         const publish_options& o, bool in_history);
@@ -243,6 +254,8 @@ private:
     bool drain(queue_subscriber& s);
     void update_pressure(queue_subscriber& s) noexcept;
     void forget_queued(queue_subscriber& s, drop_cause why);
+    void forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why);
+    void lose(const queue_subscriber& s, const run& r, drop_cause why);
     void observe_gap(const subscriber_base& s, const gap& g) {
         if (observer_)
             observer_->at_gap(s.info(), g);
@@ -251,6 +264,11 @@ private:
     // catching up: impl/core_catchup.hpp
     void start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo);
     void stop_cursor(subscriber_base& s, std::uint32_t group_id);
+    void stop_cursors(subscriber_base& s);
+    void forget(const cursor& c);
+    bool relied_on(const subscriber_base& s, const cursor& c) const;
+    std::size_t count_catching(
+        const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence);
     void schedule_catchup(subscriber_base& s);
     void run_catchups();
     void read_on(subscriber_base& s);

@@ -37,6 +37,10 @@ public:
 
     /// Takes an empty run, whose messages are numbered from `next_offset()` as they come.
     void open(const run_ptr& r) {
+        if (count_ == 0) { // the last run stays until now, for it may still be open
+            runs_.clear();
+            skip_ = 0;
+        }
         r->keep_in_history(epoch_, next_);
         runs_.push_back(r);
     }

@@ -317,8 +317,9 @@ std::size_t outbox::drain(const encoding& as, sink& to, std::uint64_t epoch, scr
         room.ends.clear();
         if (to.wants_ends())
             for (const auto& f : room.frames)
-                room.ends.push_back(f.end);
-        const auto taken = to.write(room.bytes, room.ends);
+                if (f.end != (room.ends.empty() ? 0 : room.ends.back()))
+                    room.ends.push_back(f.end);
+        const auto taken = room.bytes.empty() ? 0 : to.write(room.bytes, room.ends);
 
         // A frame of which the connection has a part is out of the queue: its other part is the rest.
         std::size_t begin = 0;

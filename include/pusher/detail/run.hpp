@@ -98,6 +98,9 @@ public:
         epoch_ = epoch;
         first_offset_ = first_offset;
     }
+    /// Made for subscribers that were listed one by one, whatever they subscribe to.
+    void set_addressed() noexcept { addressed_ = true; }
+    [[nodiscard]] bool addressed() const noexcept { return addressed_; }
     [[nodiscard]] bool in_history() const noexcept { return first_offset_ != 0; }
     [[nodiscard]] std::uint64_t first_offset() const noexcept { return first_offset_; }
     [[nodiscard]] std::uint64_t offset_of(std::size_t i) const noexcept {
@@ -184,6 +187,7 @@ private:
     shared_text topic_;
     std::uint64_t epoch_ = 0;
     std::uint64_t first_offset_ = 0; ///< 0: not in a history
+    bool addressed_ = false;
     wall_time receive_time_;
     steady_time born_;
     std::vector<entry> entries_;

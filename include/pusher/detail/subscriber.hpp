@@ -34,6 +34,9 @@ struct sub_ref {
 
 /// A subscription that reads its topic's history, and has not come to the present yet.
 struct cursor {
+    /// In place of a group: the subscription has ended, and live ones rely on the cursor for what came since.
+    static constexpr std::uint32_t no_group = 0xFFFFFFFFU;
+
     subscriber_base* who;
     topic_state* topic;
     std::uint32_t group;
@@ -45,6 +48,9 @@ struct cursor {
 
 /// What a subscriber that catches up remembers. All its cursors advance together, in publish order, and go
 /// live together, so that what it receives from history is in order across topics.
+///
+/// A cursor also brings what was published to its topic since it began and is for a live subscription, of a
+/// filter or of another type: so each message comes once, and in order.
 struct catchup {
     /// A subscription made meanwhile: messages up to `born` are not for it.
     struct late {
@@ -56,9 +62,10 @@ struct catchup {
     std::vector<late> lates;
     std::vector<pending_gap> gaps; ///< of a handler, which has no outbox
 
-    [[nodiscard]] bool covers(const topic_state* t) const noexcept {
+    /// Whether a cursor brings the message of that topic and sequence.
+    [[nodiscard]] bool covers(const topic_state* t, std::uint64_t sequence) const noexcept {
         for (const auto& c : cursors)
-            if (c->topic == t)
+            if (c->topic == t && c->born < sequence)
                 return true;
         return false;
     }

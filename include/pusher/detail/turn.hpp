@@ -76,6 +76,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return log_.empty() && touched_.empty(); }
     [[nodiscard]] std::size_t messages() const noexcept { return log_.size(); }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] std::size_t reply_bytes() const noexcept { return reply_bytes_.size(); }
 
     void make_slots(std::size_t count) { heads_.resize(std::max(heads_.size(), count)); }
 
@@ -115,6 +116,17 @@ public:
         prepend(slot, static_cast<std::uint32_t>(replies_.size() - 1) | node::reply_bit);
     }
 
+    /// Takes back a subscriber's own bytes.
+    void forget_replies(std::uint32_t slot) noexcept {
+        for (auto* link = &heads_[slot]; *link != 0;) {
+            auto& n = nodes_[*link - 1];
+            if (n.is_reply())
+                *link = n.next;
+            else
+                link = &n.next;
+        }
+    }
+
     /// Records a message that was just appended to a run.
     void logged(std::uint32_t run_index, std::uint32_t sparse_slice) {
         const auto& r = *runs_[run_index].messages;
@@ -122,6 +134,7 @@ public:
         if (sparse_slice != none)
             slices_[sparse_slice].picks.push_back(static_cast<std::uint32_t>(log_.size()));
         log_.push_back({run_index, index});
+        bitmap_words_ = 0; // somebody who left in this turn may have had them made
         bytes_ += r.at(index).size();
     }
 

@@ -10,6 +10,7 @@ namespace pusher::inline v0::detail {
 inline void
 core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo) {
     auto& g = *groups_[s.subs[sub].group];
+    close_run(t); // what was published before is not covered by the cursor, and is in runs of its own
     if (!s.catching)
         s.catching = std::make_unique<catchup>();
     auto c =
@@ -23,16 +24,56 @@ core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uin
 }
 
 inline void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
+    if (!s.catching) // all its cursors were dropped at once
+        return;
     auto& cursors = s.catching->cursors;
     const auto found =
         std::find_if(cursors.begin(), cursors.end(), [&](const auto& c) { return c->group == group_id; });
-    auto& of_topic = *(*found)->topic->cursors;
-    of_topic.erase(std::find(of_topic.begin(), of_topic.end(), found->get()));
-    if (of_topic.empty())
-        (*found)->topic->cursors.reset();
+    if (found == cursors.end())
+        return;
+    auto& c = **found;
     --groups_[group_id]->pins;
+    c.group = cursor::no_group;
+    if (relied_on(s, c)) {
+        c.next = std::max(c.next, c.topic->past->after_sequence(c.born));
+        if (c.next != c.topic->past->next_offset())
+            return;
+    }
+    forget(c);
     cursors.erase(found);
     if (cursors.empty() && s.catching->gaps.empty())
+        s.catching.reset();
+}
+
+/// Whether live subscriptions need a cursor, whose own subscription has ended, for what came since it began.
+inline bool core::relied_on(const subscriber_base& s, const cursor& c) const {
+    for (const auto& other : s.catching->cursors)
+        if (other.get() != &c && other->topic == c.topic && other->born <= c.born)
+            return false; // it brings the same
+    return std::any_of(s.subs.begin(), s.subs.end(), [&](const sub_ref& ref) {
+        const auto& g = *groups_[ref.group];
+        return ref.index != sub_ref::catching && matches(g, c.topic->name.view(), type_of(g));
+    });
+}
+
+/// Takes a cursor out of its topic's list.
+inline void core::forget(const cursor& c) {
+    auto& of_topic = *c.topic->cursors;
+    of_topic.erase(std::find(of_topic.begin(), of_topic.end(), &c));
+    if (of_topic.empty())
+        c.topic->cursors.reset();
+}
+
+inline void core::stop_cursors(subscriber_base& s) {
+    if (!s.catching)
+        return;
+    for (const auto& c : s.catching->cursors) {
+        forget(*c);
+        if (c->group != cursor::no_group)
+            --groups_[c->group]->pins;
+    }
+    s.catching->cursors.clear();
+    if (s.catching->gaps.empty())
         s.catching.reset();
 }
 
@@ -49,9 +90,27 @@ inline void core::run_catchups() {
     auto now = std::exchange(catchups_, {});
     for (const auto& s : now) {
         s->scheduled = false;
+        // What handlers published meanwhile goes first: history has it too, and it must not come out of
+        // order.
+        end_turn();
         if (s->owner == this)
             read_on(*s);
     }
+}
+
+/// For how many subscribers a message is that only cursors will bring.
+inline std::size_t core::count_catching(
+    const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence) {
+    std::size_t count = 0;
+    next_stamp();
+    for (const auto* const c : *t.cursors) {
+        if (c->group == cursor::no_group || (!c->type.empty() && c->type.view() != type) ||
+            (c->no_echo && c->who->id == publisher) || std::exchange(stamps_[c->who->slot], stamp_) == stamp_)
+            continue;
+        if (!matches_live(*c->who, t.name.view(), type, publisher, sequence))
+            ++count;
+    }
+    return count;
 }
 
 /// Whether a message from history is for the subscriber.
@@ -60,18 +119,21 @@ inline bool core::wants(
     std::uint64_t offset) const {
     const auto type = r.type_of(index);
     const auto& e = r.at(index);
-    bool since_birth = false;
+    bool covered = false;
     for (const auto& c : s.catching->cursors) {
-        if (c->topic != &t)
+        if (c->topic != &t || offset < c->next)
             continue;
-        since_birth = since_birth || e.sequence > c->born;
-        if (offset >= c->next && (c->type.empty() || c->type.view() == type) &&
+        const bool since_birth = e.sequence > c->born;
+        if (since_birth && r.addressed())
+            return false; // it was handed over when it was published
+        covered = covered || since_birth;
+        if (c->group != cursor::no_group && (c->type.empty() || c->type.view() == type) &&
             !(c->no_echo && e.publisher == s.id))
             return true;
     }
     // Its live subscriptions are not served from this topic meanwhile, so that order is kept and none comes
     // twice.
-    return since_birth && matches_live(s, r.topic().view(), type, e.publisher, e.sequence);
+    return covered && matches_live(s, r.topic().view(), type, e.publisher, e.sequence);
 }
 
 inline void core::read_on(subscriber_base& s) {
@@ -88,13 +150,17 @@ inline void core::read_on(subscriber_base& s) {
     }
     if (!s.catching)
         return;
-    if (!queue)
-        for (auto gaps = std::exchange(s.catching->gaps, {}); const auto& g : gaps) {
-            observe_gap(s, g.view());
-            tell(static_cast<handler_subscriber&>(s), g.view());
-            if (!s.catching)
-                return;
-        }
+    while (!s.catching->gaps.empty()) {
+        const auto g = std::move(s.catching->gaps.front());
+        s.catching->gaps.erase(s.catching->gaps.begin());
+        observe_gap(s, g.view());
+        dispatching_ = true; // what the handler publishes waits, as in a publish
+        tell(static_cast<handler_subscriber&>(s), g.view());
+        dispatching_ = false;
+        run_deferred();
+        if (!s.catching || s.owner != this)
+            return;
+    }
 
     const auto most_messages = queue ? std::max<std::size_t>(1, queue->limits->messages / 2) : 256;
     const auto most_bytes =
@@ -134,7 +200,7 @@ inline void core::read_on(subscriber_base& s) {
             box_of(*queue).add(r, place.index);
         } else {
             s.last_sequence = std::max(s.last_sequence, r->at(place.index).sequence);
-            dispatching_ = true; // what the handler publishes waits, as in a publish
+            dispatching_ = true;
             call(static_cast<handler_subscriber&>(s), r->view(place.index, params_.sequence_epoch, headers));
             dispatching_ = false;
             run_deferred();
@@ -158,10 +224,9 @@ inline void core::read_on(subscriber_base& s) {
 inline void core::go_live(subscriber_base& s) {
     const auto done = std::move(s.catching);
     for (const auto& c : done->cursors) {
-        auto& of_topic = *c->topic->cursors;
-        of_topic.erase(std::find(of_topic.begin(), of_topic.end(), c.get()));
-        if (of_topic.empty())
-            c->topic->cursors.reset();
+        forget(*c);
+        if (c->group == cursor::no_group)
+            continue;
         for (std::size_t i = 0; i != s.subs.size(); ++i)
             if (s.subs[i].group == c->group)
                 join(s, i, c->no_echo);

@@ -10,6 +10,8 @@ namespace pusher::inline v0::detail {
 inline void core::flush() {
     scheduled_ = false;
     end_turn();
+    if (dispatching_) // called from inside a handler; others must not be called within it
+        return;
     run_catchups();
     if (!catchups_.empty() || !turn_.empty())
         schedule();
@@ -62,9 +64,9 @@ inline bool core::select(queue_subscriber& s, std::uint32_t head) {
             continue;
         }
         const auto& slice = turn_.slice_at(n.index());
-        if (s.catching) {
-            const auto* const t = topics_.find(turn_.run_at(slice.run).messages->topic().view());
-            if (t && s.catching->covers(t))
+        if (const auto& r = *turn_.run_at(slice.run).messages; s.catching && !r.addressed()) {
+            const auto* const t = topics_.find(r.topic().view());
+            if (t && s.catching->covers(t, r.at(0).sequence))
                 continue;
         }
         any = true;
@@ -112,7 +114,7 @@ void core::for_each_selected(OnMessage&& on_message, OnReply&& on_reply) {
 
 inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (s.overflowed)
-        return;
+        return forget_turn(s, head, drop_cause::disconnected);
     const auto& first = turn_.node_at(head);
     const bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
     const bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
@@ -274,25 +276,32 @@ inline void core::overflow(queue_subscriber& s) {
 
 /// Counts what a session leaves behind.
 inline void core::forget_queued(queue_subscriber& s, drop_cause why) {
-    auto lost = [&](std::string_view topic) {
-        ++counters_.dropped_disconnected;
-        if (observer_)
-            observer_->at_drop(s.info(), topic, why);
-    };
     if (s.box) {
-        while (s.box->drop_oldest([&](const run& r, std::uint32_t) { lost(r.topic().view()); })) {
+        while (s.box->drop_oldest([&](const run& r, std::uint32_t) { lose(s, r, why); })) {
         }
         s.box.reset();
     }
     if (!flushing_)
-        if (const auto head = turn_.take(s.slot); head != 0 && select(s, head))
-            for_each_selected(
-                [&](const run_ptr& r, std::uint32_t) {
-                    lost(r->topic().view());
-                    return true;
-                },
-                [](std::string_view) { return true; });
+        if (const auto head = turn_.take(s.slot); head != 0)
+            forget_turn(s, head, why);
     update_pressure(s);
+}
+
+/// The same for what it has not been given yet.
+inline void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why) {
+    if (select(s, head))
+        for_each_selected(
+            [&](const run_ptr& r, std::uint32_t) {
+                lose(s, *r, why);
+                return true;
+            },
+            [](std::string_view) { return true; });
+}
+
+inline void core::lose(const queue_subscriber& s, const run& r, drop_cause why) {
+    ++counters_.dropped_disconnected;
+    if (observer_)
+        observer_->at_drop(s.info(), r.topic().view(), why);
 }
 
 inline void core::update_pressure(queue_subscriber& s) noexcept {
@@ -325,10 +334,14 @@ inline void core::reply(queue_subscriber& s, std::string_view frame) {
     if (s.overflowed)
         return;
     turn_.give_reply(s.slot, frame);
+    if (turn_.reply_bytes() >= params_.turn_bytes)
+        end_turn();
     schedule();
 }
 
 inline void core::attach(queue_subscriber& s, const encoding& as, sink& to) {
+    if (s.to)
+        detach(s);
     s.as = &as;
     s.to = &to;
     s.blocked = false;
@@ -339,6 +352,7 @@ inline void core::attach(queue_subscriber& s, const encoding& as, sink& to) {
 inline void core::detach(queue_subscriber& s) {
     s.to = nullptr;
     s.blocked = false;
+    turn_.forget_replies(s.slot);
     if (s.box) {
         s.box->forget_rest();
         s.box->forget_replies();
@@ -380,7 +394,7 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
     if (taken)
         ++counters_.delivered;
     update_pressure(s);
-    if (s.catching && s.box->messages() <= s.limits->messages / 2)
+    if (s.catching && (!s.box || s.box->messages() <= s.limits->messages / 2))
         schedule_catchup(s);
     return taken;
 }

@@ -72,7 +72,7 @@ inline open_run::plan& core::plan_for(std::uint32_t run_index, std::string_view 
     open_run::plan p{std::string(type), turn::none, r.dense_matched};
     bool stamped = false;
     auto stamp_dense = [&] {
-        ++stamp_;
+        next_stamp();
         auto stamp = [&](const group& g) {
             for (const auto& m : g.members)
                 stamps_[m.slot()] = stamp_;
@@ -138,6 +138,8 @@ inline receipt core::publish(std::string_view topic, std::string_view payload, c
     auto* t = topics_.find(topic);
     receipt result;
     result.error = check(t, topic, payload, o);
+    if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
+        result.error = errc::queue_full;
     if (result.error)
         return result;
     matched_.clear();
@@ -152,20 +154,15 @@ inline receipt core::publish(std::string_view topic, std::string_view payload, c
     bool queued = t && (t->past || has_members(*t));
     for (std::size_t i = 0; !queued && i != matched_.size(); ++i)
         queued = has_members(*matched_[i]);
-    if (!t && !queued)
-        queued = (params_.history_for ? params_.history_for(topic) : params_.history).enabled();
-    if (queued && !t) {
-        if (topics_.size() >= params_.topics) {
+    if (!t) {
+        const auto keep = history_of(topic);
+        queued = queued || keep.enabled();
+        if (queued && topics_.size() >= params_.topics)
             result.error = errc::too_many_topics;
+        if (result.error)
             return result;
-        }
-        t = &topics_.add(topic);
-        register_group(*t);
-        give_history(*t);
-    }
-    if (dispatching_ && deferred_.size() >= params_.deferred_messages) {
-        result.error = errc::queue_full;
-        return result;
+        if (queued)
+            t = &add_topic(topic, keep);
     }
 
     result.sequence = ++sequence_;
@@ -183,12 +180,7 @@ inline receipt core::publish(std::string_view topic, std::string_view payload, c
             result.position = m.position;
         }
         if (t->cursors)
-            result.matched += static_cast<std::size_t>(
-                std::count_if(t->cursors->begin(), t->cursors->end(), [&](const cursor* c) {
-                    return (c->type.empty() || c->type.view() == o.type) &&
-                           !(c->no_echo && c->who->id == o.publisher) &&
-                           !matches_live(*c->who, topic, o.type, o.publisher, sequence_);
-                }));
+            result.matched += count_catching(*t, o.type, o.publisher, sequence_);
         append(*t, m, o.publisher, run_index, plan.slice);
     }
     if (o.publisher != 0) {
@@ -266,10 +258,10 @@ inline std::size_t core::call_group(group& g, const message& m, std::uint64_t pu
             continue;
         if (h.no_echo && publisher != 0 && publisher == h.subscriber->id)
             continue;
-        if (h.subscriber->catching && h.subscriber->catching->covers(topics_.find(m.topic())))
-            continue;
         h.subscriber->last_sequence = m.sequence();
         ++matched;
+        if (h.subscriber->catching && h.subscriber->catching->covers(topics_.find(m.topic()), m.sequence()))
+            continue;
         // It may leave, and be destroyed, inside its own handler.
         const boost::intrusive_ptr<handler_subscriber> keep(h.subscriber);
         call(*keep, m);
@@ -333,11 +325,19 @@ inline void core::run_deferred() {
         const auto d = std::move(deferred_.front());
         deferred_.pop_front();
         dispatch(*d.message, d.publisher, d.groups, d.subscribers);
-        for (auto* const g : d.groups) {
-            --g->pins;
-            if (g->empty())
-                release(*g);
-        }
+        unpin(d.groups);
+    }
+    if (!catchups_.empty())
+        schedule();
+}
+
+/// Lets go of groups that had to stay; those that nobody needs go. In their order: a type's group comes after
+/// its pattern, which it takes along.
+inline void core::unpin(std::span<group* const> groups) {
+    for (auto* const g : groups) {
+        --g->pins;
+        if (g->empty())
+            release(*g);
     }
 }
 
@@ -349,6 +349,13 @@ inline receipt core::publish_to(
     result.error = check(t, label, payload, o);
     if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
         result.error = errc::queue_full;
+    if (!result.error && in_history && !t)
+        if (const auto keep = history_of(label); keep.enabled()) {
+            if (topics_.size() >= params_.topics)
+                result.error = errc::too_many_topics;
+            else
+                t = &add_topic(label, keep);
+        }
     if (result.error)
         return result;
 
@@ -371,6 +378,7 @@ inline receipt core::publish_to(
     }
     if (!queues.empty() || (in_history && t && t->past)) {
         run_ptr r(new run(t ? t->name : shared_text(label), params_.wall(), params_.steady()));
+        r->set_addressed();
         if (in_history && t && t->past) {
             result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};
             t->past->open(r);

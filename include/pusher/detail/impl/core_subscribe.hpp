@@ -4,11 +4,14 @@
 #include <pusher/detail/core.hpp>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace pusher::inline v0::detail {
 
 inline void core::add(const subscriber_ptr& s) {
     if (free_slots_.empty()) {
+        if (slots_.size() > slot_mask)
+            throw std::length_error("pusher: more than 16,777,215 subscribers");
         s->slot = static_cast<std::uint32_t>(slots_.size());
         slots_.push_back(s);
         stamps_.resize(slots_.size());
@@ -43,10 +46,12 @@ inline void core::clear() {
         if (slots_[slot])
             remove(*slots_[slot]);
     catchups_.clear();
-    deferred_.clear();
+    for (const auto waiting = std::exchange(deferred_, {}); const auto& d : waiting)
+        unpin(d.groups);
 }
 
 inline void core::bind(subscriber_base& s, std::string_view uid) {
+    const auto old = s.uid; // `uid` may be a view of it
     if (!s.uid.empty()) {
         const auto found = uids_.find(s.uid.view());
         auto& slots = found->second.second;
@@ -92,15 +97,16 @@ inline void core::register_group(group& g) {
     }
 }
 
-inline void core::give_history(topic_state& t) {
-    const auto keep = params_.history_for ? params_.history_for(t.name.view()) : params_.history;
-    if (!keep.enabled())
-        return;
-    // The number is new for every history that this broker ever keeps, and (nearly) for those of its other
-    // lives.
-    const auto epoch =
-        text_hash(params_.sequence_epoch)(t.name.view()) ^ (sequence_ + 1) * 0x9E3779B97F4A7C15U;
-    t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep);
+inline topic_state& core::add_topic(std::string_view name, const history_params& keep) {
+    auto& t = topics_.add(name);
+    register_group(t);
+    if (keep.enabled()) {
+        // The number is new for every history that this broker ever keeps, and (nearly) for those of its
+        // other lives.
+        const auto epoch = text_hash(params_.sequence_epoch)(name) ^ (sequence_ + 1) * 0x9E3779B97F4A7C15U;
+        t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep);
+    }
+    return t;
 }
 
 inline group& core::make_group(pattern& p, std::string_view type) {
@@ -213,6 +219,8 @@ inline void core::leave_group(subscriber_base& s, std::size_t sub) {
     auto& g = *groups_[ref.group];
     if (ref.index == sub_ref::catching)
         return stop_cursor(s, ref.group);
+    if (s.catching) // its id may be given to another group
+        std::erase_if(s.catching->lates, [&](const auto& l) { return l.group == ref.group; });
     close_runs(pattern_of(g));
     if (s.what == subscriber_base::kind::queue) {
         if (g.members[ref.index].no_echo())
@@ -263,10 +271,7 @@ inline void core::unlink(subscriber_base& s, std::size_t sub) {
     const auto ref = s.subs[sub];
     auto& g = *groups_[ref.group];
     leave_group(s, sub);
-    if (ref.options != 0) {
-        options_[ref.options - 1].used = false;
-        free_options_.push_back(ref.options - 1);
-    }
+    set_overflow(s, s.subs[sub], {});
     if (sub + 1 != s.subs.size()) {
         s.subs[sub] = s.subs.back();
         const auto& moved = s.subs[sub];
@@ -281,6 +286,50 @@ inline void core::unlink(subscriber_base& s, std::size_t sub) {
     s.subs.pop_back();
     --subscriptions_;
     release(g);
+}
+
+/// Gives a subscription an overflow policy of its own, or takes it away.
+inline void
+core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow) {
+    if (!overflow) {
+        if (ref.options != 0)
+            free_options_.push_back(ref.options - 1);
+        ref.options = 0;
+        return;
+    }
+    if (ref.options == 0) {
+        if (free_options_.empty()) {
+            free_options_.push_back(static_cast<std::uint32_t>(options_.size()));
+            options_.push_back({});
+        }
+        ref.options = free_options_.back() + 1;
+        free_options_.pop_back();
+    }
+    options_[ref.options - 1] = {*overflow};
+    s.has_overflow_option = true;
+}
+
+/// Replaces a subscription's options where it is: nothing that it has a claim to is lost by that.
+inline void core::change(subscriber_base& s, std::size_t sub, const subscribe_options& o) {
+    auto& ref = s.subs[sub];
+    set_overflow(s, ref, o.overflow);
+    if (ref.index == sub_ref::catching) {
+        for (const auto& c : s.catching->cursors)
+            if (c->group == ref.group)
+                c->no_echo = !o.echo;
+        return;
+    }
+    auto& g = *groups_[ref.group];
+    const bool was = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
+                                                            : (*g.handlers)[ref.index].no_echo;
+    if (was == !o.echo)
+        return;
+    close_runs(pattern_of(g));
+    no_echo_subscriptions_ = o.echo ? no_echo_subscriptions_ - 1 : no_echo_subscriptions_ + 1;
+    if (s.what == subscriber_base::kind::queue)
+        g.members[ref.index].slot_and_flag = s.slot | (o.echo ? 0 : member::no_echo_bit);
+    else
+        (*g.handlers)[ref.index].no_echo = !o.echo;
 }
 
 inline subscribe_result core::subscribe(
@@ -311,10 +360,7 @@ inline subscribe_result core::subscribe(
 
     pattern* p = known;
     if (!p && exact) {
-        auto& t = topics_.add(text);
-        register_group(t);
-        give_history(t);
-        p = &t;
+        p = &add_topic(text, history_of(text));
     } else if (!exact) {
         auto& node = filters_.add(text);
         if (node.id == filter_node::unregistered) {
@@ -330,6 +376,15 @@ inline subscribe_result core::subscribe(
         return {};
     }
 
+    const bool replays = topic && topic->past && (o.history != 0 || o.resume || resume_after);
+    if (existing && !replays) {
+        change(s, *existing, o);
+        subscribe_result unchanged;
+        if (topic && topic->past)
+            unchanged.position = topic_position{topic->past->epoch(), topic->past->next_offset() - 1};
+        return unchanged;
+    }
+
     auto& g = make_group(*p, o.type);
     ++g.pins; // a subscription that replaces itself must not take the group with it
     if (existing)
@@ -337,16 +392,7 @@ inline subscribe_result core::subscribe(
     --g.pins;
 
     sub_ref ref{g.id, sub_ref::catching, 0, s.next_order++};
-    if (o.overflow) {
-        if (free_options_.empty()) {
-            free_options_.push_back(static_cast<std::uint32_t>(options_.size()));
-            options_.push_back({});
-        }
-        ref.options = free_options_.back() + 1;
-        free_options_.pop_back();
-        options_[ref.options - 1] = {*o.overflow, true};
-        s.has_overflow_option = true;
-    }
+    set_overflow(s, ref, o.overflow);
     s.subs.push_back(ref);
     ++subscriptions_;
     const auto sub = s.subs.size() - 1;
@@ -363,7 +409,7 @@ inline subscribe_result core::subscribe(
     trim(*topic);
     result.position = topic_position{past.epoch(), past.next_offset() - 1};
     auto from = past.next_offset();
-    bool hold = false;
+    bool hold = false; // what is live waits for what comes first
     if (o.resume || resume_after) {
         bool same_life = true;
         std::uint64_t missed = 0; // messages that are not there any more
@@ -382,8 +428,10 @@ inline subscribe_result core::subscribe(
         result.recovered = same_life && missed == 0;
         if (missed != 0) {
             const auto first = o.resume ? o.resume->offset + 1 : 0;
-            // By sequence alone it is not known how many, so the marker's count is 0: at least one.
-            tell_gap(s, *topic, o.resume ? missed : 0, first, first == 0 ? 0 : from - 1, 0);
+            // The count is 0 where it is not known how many of them were for this subscription.
+            const bool all = o.resume && o.type.empty() && o.echo;
+            tell_gap(s, *topic, all ? missed : 0, first, first == 0 ? 0 : from - 1, 0);
+            hold = true;
         }
     }
     if (o.history != 0 && !(result.recovered && *result.recovered)) {
@@ -420,6 +468,7 @@ core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view ty
 }
 
 inline void core::unsubscribe_all(subscriber_base& s) {
+    stop_cursors(s);
     while (!s.subs.empty())
         unlink(s, s.subs.size() - 1);
     s.subs.shrink_to_fit();
@@ -519,7 +568,7 @@ void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
     }
     if (const auto* const t = topics_.find(topic); t && t->cursors)
         for (const auto* const c : *t->cursors)
-            if (seen.emplace(c->who, true).second)
+            if (c->group != cursor::no_group && seen.emplace(c->who, true).second)
                 f(*c->who);
 }
 
