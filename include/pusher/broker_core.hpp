@@ -7,6 +7,7 @@
 #include <pusher/detail/pending_op.hpp>
 #include <pusher/detail/session.hpp>
 #include <pusher/dialect/native_encoding.hpp>
+#include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_request.hpp>
 #include <pusher/listener.hpp>
 #include <pusher/stats.hpp>
@@ -200,13 +201,19 @@ public:
         return listener(std::move(l));
     }
 
+    /// Counts a connection that a transport turned away, or could not accept.
+    void refused(std::string_view transport) { ++stats_of(transport).refused; }
+    void accept_failed(error_code ec) {
+        ++accept_errors_;
+        if (params_.observer)
+            params_.observer->at_error(ec, "accept");
+    }
+
     [[nodiscard]] const std::shared_ptr<services>& io() const noexcept { return services_; }
 
 private:
     friend class detail::session;
     friend class http_listener;
-    friend class tcp_listener;
-    friend class udp_listener;
 
     struct access_op;
     struct authentication_op;
@@ -224,6 +231,7 @@ private:
     void drain_on();
 
     // sessions: impl/session.hpp
+    [[nodiscard]] bool full() const noexcept { return session_count_ >= params_.sessions; }
     detail::session_ptr make_session(std::unique_ptr<link> l);
     void open(const detail::session_ptr& s, const authentication_result& who);
     void start_authentication(
@@ -250,6 +258,9 @@ private:
     void fail(detail::session& s, const native_request& r, std::string_view why);
     void answered(detail::session& s);
     [[nodiscard]] bool may_read(detail::session& s) const noexcept;
+    void subscribe_events(
+        detail::session& s, const native_events_query& query, const std::optional<sequence_position>& resume,
+        bool resume_asked);
     native_hello hello_of(const detail::session& s, std::string& id) const;
 
     broker_params params_;

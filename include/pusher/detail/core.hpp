@@ -76,6 +76,11 @@ public:
     subscribe_result subscribe(
         subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec,
         std::optional<std::uint64_t> resume_after = {});
+    /// Tells a subscriber that it missed messages of a topic, nobody knows how many.
+    void tell_unknown_gap(subscriber_base& s, std::string_view topic) {
+        if (const auto* const t = topics_.find(topic); t && t->past)
+            tell_gap(s, *t, 0, 0, 0, 0);
+    }
     /// \return false if there was no such subscription.
     bool unsubscribe(subscriber_base& s, std::string_view text, std::string_view type, match_mode match);
     void unsubscribe_all(subscriber_base& s);

@@ -226,6 +226,37 @@ inline void broker_core::fail(detail::session& s, const native_request& r, std::
     reply(s, r, with);
 }
 
+/// Subscribes an event stream to all that its query names. It resumes all of it after one id: the sequence is
+/// one for all topics.
+inline void broker_core::subscribe_events(
+    detail::session& s, const native_events_query& query, const std::optional<sequence_position>& resume,
+    bool resume_asked) {
+    const bool known = resume && resume->epoch == core_.params().sequence_epoch;
+    std::optional<std::uint64_t> after;
+    if (resume_asked)
+        after = known ? resume->sequence : 0;
+    const auto subscribe = [&](std::string_view topic, std::string_view type) {
+        subscribe_options o;
+        o.match = query.match;
+        o.type = type;
+        error_code ec;
+        core_.subscribe(s, topic, o, ec, query.match == match_mode::exact ? after : std::nullopt);
+        if (ec)
+            return close(s, close_reason::from(ec));
+        if (params_.observer)
+            params_.observer->at_subscribe(s.info(), topic, type);
+        // An id of another life: what this life has follows, and what came before it is lost.
+        if (resume_asked && !known && query.match == match_mode::exact)
+            core_.tell_unknown_gap(s, topic);
+    };
+    for (const auto& topic : query.topics) {
+        if (query.types.empty())
+            subscribe(topic, {});
+        for (const auto& type : query.types)
+            subscribe(topic, type);
+    }
+}
+
 inline native_hello broker_core::hello_of(const detail::session& s, std::string& id) const {
     id = std::to_string(s.id);
     native_hello h;

@@ -7,8 +7,10 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace pusher::inline v0 {
 
@@ -68,11 +70,15 @@ public:
     /// Whether the transport below encrypts.
     [[nodiscard]] virtual bool secure() const noexcept { return false; }
 
+    /// Keeps something for as long as the connection exists.
+    void keep(std::shared_ptr<void> something) noexcept { kept_ = std::move(something); }
+
 protected:
     [[nodiscard]] channel_user* user() const noexcept { return user_; }
 
 private:
     channel_user* user_ = nullptr;
+    std::shared_ptr<void> kept_;
 };
 
 using channel_ptr = boost::intrusive_ptr<channel>;

@@ -114,6 +114,9 @@ public:
         send(std::move(text).str());
     }
 
+    /// Answers 503 unless somebody else answers, or `release`s the connection, in time.
+    void expect_answer(std::chrono::milliseconds in) { services_->arm(*this, services::now() + in); }
+
     /// Gives the connection up to become something else. What the peer sent beyond the request goes along.
     std::pair<channel_ptr, std::string> release() {
         services::cancel(*this);
@@ -216,7 +219,9 @@ private:
 
     void at_timeout() override {
         namespace http = boost::beast::http;
-        if (closing_ || in_request_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
+        if (in_request_ && !closing_)
+            return respond(http_response(http::status::service_unavailable, request_.version()));
+        if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
             return end();
         keep_alive_ = false;
         in_request_ = true;

@@ -136,11 +136,10 @@ private:
             user()->at_end(ec == boost::asio::error::eof ? error_code(errc::peer_closed) : ec);
             return;
         }
-        const bool more = user()->at_bytes(room.subspan(0, n));
-        if (more && user() && !failed_)
-            wait_to_read();
-        else
-            reads_ = false;
+        // The connection may get another user inside, who begins to read by itself.
+        reads_ = false;
+        if (user()->at_bytes(room.subspan(0, n)) && user())
+            read();
     }
 
     void wait_to_write() noexcept {

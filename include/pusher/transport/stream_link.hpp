@@ -33,6 +33,13 @@ public:
 
     ~stream_link() override { channel_->close(); }
 
+    /// Bytes that go out before anything else, such as the answer to a handshake, and bytes that were read
+    /// along with the request for it.
+    void preface(std::string out, std::string in) {
+        held_ = std::move(in);
+        control([&](std::string& to) { to = std::move(out); });
+    }
+
     std::size_t write(std::span<const char> bytes, std::span<const std::uint32_t>) noexcept override {
         if (phase_ != phase::open || !send_control())
             return 0;

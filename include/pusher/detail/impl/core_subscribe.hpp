@@ -415,7 +415,9 @@ inline subscribe_result core::subscribe(
         std::uint64_t missed = 0; // messages that are not there any more
         if (o.resume) {
             same_life = o.resume->epoch == past.epoch() && o.resume->offset < past.next_offset();
-            if (same_life) {
+            if (o.resume->epoch != past.epoch()) {
+                from = past.first_offset(); // all of it is new to who comes from another life
+            } else if (same_life) {
                 from = std::max(o.resume->offset + 1, past.first_offset());
                 missed = from - (o.resume->offset + 1);
             }

@@ -1,0 +1,431 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/impl/stats_json.hpp>
+#include <pusher/listener/http.hpp>
+
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include <concepts>
+#include <iterator>
+#include <sstream>
+
+namespace pusher::inline v0 {
+
+namespace detail {
+
+/// A header that may be there once; absent is not the same as empty.
+template <class Fields>
+std::optional<std::string_view>
+single_field(const Fields& fields, boost::beast::http::field name, bool& repeated) {
+    const auto range = fields.equal_range(name);
+    repeated = range.first != range.second && std::next(range.first) != range.second;
+    if (range.first == range.second)
+        return std::nullopt;
+    const auto value = range.first->value();
+    return std::string_view(value.data(), value.size());
+}
+
+/// A request of any kind of body that can be read as a string, or has none.
+template <class Body, class Fields>
+http_request to_http_request(boost::beast::http::request<Body, Fields> r) {
+    if constexpr (std::same_as<boost::beast::http::request<Body, Fields>, http_request>) {
+        return r;
+    } else {
+        http_request to(r.method(), r.target(), r.version());
+        for (const auto& field : r)
+            to.insert(field.name(), field.name_string(), field.value());
+        if constexpr (requires { to.body().assign(r.body().data(), r.body().size()); })
+            to.body().assign(r.body().data(), r.body().size());
+        return to;
+    }
+}
+
+inline std::string_view target_of(const http_request& r) { return {r.target().data(), r.target().size()}; }
+
+} // namespace detail
+
+inline http_response
+http_listener::response(const http_connection& c, boost::beast::http::status status) const {
+    namespace http = boost::beast::http;
+    const auto& request = c.request();
+    http_response r(status, request.version());
+    r.keep_alive(request.keep_alive());
+    r.set(http::field::server, "pusher/" PUSHER_VERSION_STRING);
+    r.set(http::field::cache_control, "no-cache");
+    // A foreign origin that got this far is an allowed one: the browser must be told, or the page gets
+    // nothing.
+    if (const auto origin = request.find(http::field::origin); origin != request.end()) {
+        r.set(http::field::access_control_allow_origin, origin->value());
+        r.set(http::field::access_control_allow_credentials, "true");
+        r.set(http::field::vary, "Origin");
+    }
+    return r;
+}
+
+inline void http_listener::respond_json(
+    const http_connection_ptr& c, boost::beast::http::status status, std::string body) const {
+    auto r = response(*c, status);
+    r.set(boost::beast::http::field::content_type, "application/json");
+    r.body() = std::move(body);
+    c->respond(std::move(r));
+}
+
+inline void http_listener::refuse(
+    const http_connection_ptr& c, boost::beast::http::status status, std::string_view message,
+    std::string_view transport_name) {
+    namespace http = boost::beast::http;
+    auto& numbers = broker().stats_of(transport_name);
+    ++numbers.bad_requests;
+    if (status == http::status::forbidden || status == http::status::unauthorized ||
+        status == http::status::service_unavailable)
+        ++numbers.refused;
+    auto r = response(*c, status);
+    if (status == http::status::forbidden) { // perhaps for its origin
+        r.erase(http::field::access_control_allow_origin);
+        r.erase(http::field::access_control_allow_credentials);
+    }
+    r.set(http::field::content_type, "application/json");
+    append_http_error(r.body(), message);
+    c->respond(std::move(r));
+}
+
+inline void http_listener::at_request(const http_connection_ptr& c) {
+    namespace http = boost::beast::http;
+    const auto& request = c->request();
+    const auto target = detail::target_of(request);
+    const auto path = target.substr(0, target.find('?'));
+    const auto is = [&](const std::string& route) { return !route.empty() && path == route; };
+    const bool ours = is(params_.websocket_path) || is(params_.events_path) || is(params_.publish_path) ||
+                      is(params_.stats_path);
+    if (ours) {
+        ++broker().stats_of("http").requests;
+        bool repeated = false;
+        const auto host = detail::single_field(request, http::field::host, repeated);
+        if (repeated || (!host && request.version() >= 11))
+            return refuse(c, http::status::bad_request, "a request needs one Host");
+        const auto origin = detail::single_field(request, http::field::origin, repeated);
+        if (repeated ||
+            !detail::origin_allowed(origin, host.value_or(""), c->secure(), params_.allowed_origins))
+            return refuse(c, http::status::forbidden, "this origin is not allowed");
+        if (request.method() == http::verb::options)
+            return preflight(c);
+    }
+    const bool gets = request.method() == http::verb::get || request.method() == http::verb::head;
+    if (is(params_.websocket_path))
+        return upgrade(c);
+    if (is(params_.publish_path)) {
+        if (request.method() == http::verb::post)
+            return publish(c);
+        auto r = response(*c, http::status::method_not_allowed);
+        r.set(http::field::allow, "POST, OPTIONS");
+        return c->respond(std::move(r));
+    }
+    if (ours && !gets) {
+        auto r = response(*c, http::status::method_not_allowed);
+        r.set(http::field::allow, "GET, HEAD, OPTIONS");
+        return c->respond(std::move(r));
+    }
+    if (is(params_.events_path))
+        return events(c);
+    if (is(params_.stats_path))
+        return stats(c);
+    try {
+        if (params_.handler && params_.handler(c))
+            return;
+    } catch (...) {
+        broker().threw({0, {}, c->peer(), "http"}, {});
+        return refuse(c, http::status::internal_server_error, "the handler failed");
+    }
+    refuse(c, http::status::not_found, "nothing is here");
+}
+
+inline void http_listener::preflight(const http_connection_ptr& c) {
+    namespace http = boost::beast::http;
+    auto r = response(*c, http::status::no_content);
+    r.set(http::field::access_control_allow_methods, "GET, POST, OPTIONS");
+    r.set(http::field::access_control_allow_headers, "Authorization, Content-Type, Last-Event-ID");
+    r.set(http::field::access_control_max_age, "86400");
+    c->respond(std::move(r));
+}
+
+/// Asks the host who sent a request. `done` is only called if the request may go on.
+inline void http_listener::authenticate(
+    const http_connection_ptr& c, std::string_view transport_name, authenticated done) {
+    if (!broker().params().authenticate)
+        return done(authentication_result::anonymous());
+    authentication_request request;
+    const auto peer = c->peer();
+    request.http = &c->request();
+    request.peer = peer;
+    request.transport = transport_name;
+    c->expect_answer(broker().params().authentication_timeout);
+    broker().start_authentication(
+        request, [this, c, transport_name, done = std::move(done)](const authentication_result& who) {
+            namespace http = boost::beast::http;
+            if (!c->open())
+                return;
+            using kind = authentication_result::kind;
+            if (who.what == kind::refused)
+                return refuse(c, http::status::forbidden, who.text, transport_name);
+            if (who.what == kind::later && transport_name != "websocket")
+                return refuse(
+                    c, http::status::unauthorized, make_error_code(errc::not_authenticated).message(),
+                    transport_name);
+            done(who);
+        });
+}
+
+// ---- WebSocket (RFC 6455, section 4.2)
+
+inline void http_listener::upgrade(const http_connection_ptr& c) {
+    namespace http = boost::beast::http;
+    namespace beast = boost::beast;
+    const auto& request = c->request();
+    const std::string_view name = "websocket";
+    if (!beast::websocket::is_upgrade(request)) {
+        auto r = response(*c, http::status::upgrade_required);
+        r.set(http::field::upgrade, "websocket");
+        r.set(http::field::content_type, "application/json");
+        append_http_error(r.body(), "a WebSocket handshake is expected here");
+        return c->respond(std::move(r));
+    }
+    if (beast::string_view(request[http::field::sec_websocket_version]) != "13") {
+        auto r = response(*c, http::status::upgrade_required);
+        r.set(http::field::sec_websocket_version, "13");
+        r.set(http::field::upgrade, "websocket");
+        return c->respond(std::move(r));
+    }
+    bool repeated = false;
+    const auto key = detail::single_field(request, http::field::sec_websocket_key, repeated);
+    if (repeated || !key || key->size() != 24 || !key->ends_with("=="))
+        return refuse(c, http::status::bad_request, "Sec-WebSocket-Key is not 16 bytes of base64", name);
+
+    authenticate(c, name, [this, c](const authentication_result& who) {
+        if (broker().stopped() || broker().full())
+            return refuse(c, http::status::service_unavailable, "no more sessions now", "websocket");
+        const auto& upgraded = c->request();
+        std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                             "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+        const auto accepted_key = upgraded[http::field::sec_websocket_key];
+        answer += detail::websocket_accept({accepted_key.data(), accepted_key.size()});
+        if (http::token_list(upgraded[http::field::sec_websocket_protocol]).exists("pusher.v1"))
+            answer += "\r\nSec-WebSocket-Protocol: pusher.v1";
+        answer += "\r\nServer: pusher/" PUSHER_VERSION_STRING "\r\n\r\n";
+        auto [channel, leftover] = c->release();
+        auto link = std::make_unique<websocket_link>(std::move(channel), broker().io(), limits());
+        auto& l = *link;
+        const auto s = broker().make_session(std::move(link));
+        l.preface(std::move(answer), std::move(leftover));
+        broker().open(s, who);
+    });
+}
+
+// ---- server-sent events (HTML standard, section 9.2)
+
+struct http_listener::events_op {
+    http_connection_ptr connection;
+    authentication_result who = authentication_result::anonymous();
+    native_events_query query;
+    std::optional<sequence_position> resume;
+    bool resume_asked = false;
+    std::size_t next = 0; ///< topic to be authorized
+    std::string peer;
+};
+
+inline void http_listener::events(const http_connection_ptr& c) {
+    namespace http = boost::beast::http;
+    const auto op = std::make_shared<events_op>();
+    op->connection = c;
+    op->peer = c->peer();
+    const auto target = detail::target_of(c->request());
+    const auto query = target.find('?');
+    std::string message;
+    if (decode_events_query(
+            query == target.npos ? std::string_view() : target.substr(query + 1), op->query, message))
+        return refuse(c, http::status::bad_request, message, "sse");
+    const auto header = c->request().find("Last-Event-ID");
+    const auto id = header != c->request().end()
+                        ? std::string_view(header->value().data(), header->value().size())
+                        : std::string_view(op->query.last_event_id);
+    op->resume_asked = !id.empty();
+    op->resume = parse_sse_id(id);
+    authenticate(c, "sse", [this, op](const authentication_result& who) {
+        op->who = who;
+        start_events(op);
+    });
+}
+
+/// Asks about one topic after another, then begins the stream.
+inline void http_listener::start_events(const std::shared_ptr<events_op>& op) {
+    namespace http = boost::beast::http;
+    const auto& types = op->query.types;
+    const auto per_topic = std::max<std::size_t>(1, types.size());
+    if (op->next != op->query.topics.size() * per_topic && broker().params().authorize) {
+        access_request access{
+            access_request::kind::subscribe,
+            op->query.topics[op->next / per_topic],
+            op->query.match,
+            types.empty() ? std::string_view() : std::string_view(types[op->next % per_topic]),
+            op->who.what == authentication_result::kind::identified ? std::string_view(op->who.text)
+                                                                    : std::string_view(),
+            op->peer,
+            "sse"};
+        op->connection->expect_answer(broker().params().authentication_timeout);
+        return broker().authorize(access, [this, op](bool allowed) {
+            if (!op->connection->open())
+                return;
+            if (!allowed)
+                return refuse(
+                    op->connection, http::status::forbidden, make_error_code(errc::forbidden).message(),
+                    "sse");
+            ++op->next;
+            start_events(op);
+        });
+    }
+    const auto& c = op->connection;
+    if (broker().stopped() || broker().full())
+        return refuse(c, http::status::service_unavailable, "no more sessions now", "sse");
+    if (op->query.topics.size() * per_topic > broker().params().subscriptions)
+        return refuse(
+            c, http::status::bad_request, make_error_code(errc::too_many_subscriptions).message(), "sse");
+    auto r = response(*c, http::status::ok);
+    r.set(http::field::content_type, "text/event-stream");
+    r.set("X-Accel-Buffering", "no"); // or nginx holds events back
+    r.keep_alive(false);
+    if (c->request().method() == http::verb::head)
+        return c->respond(std::move(r));
+    std::ostringstream text;
+    text << r.base();
+
+    auto [channel, leftover] = c->release();
+    auto link = std::make_unique<sse_link>(std::move(channel), broker().io(), limits(), op->query.form());
+    auto& l = *link;
+    const auto s = broker().make_session(std::move(link));
+    broker().open(s, op->who);
+    if (!s->owner)
+        return;
+    broker().subscribe_events(*s, op->query, op->resume, op->resume_asked);
+    l.preface(std::move(text).str(), {});
+}
+
+// ---- POST /publish
+
+struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
+    publish_op(http_listener& l, const http_connection_ptr& c)
+        : listener(&l),
+          connection(c),
+          body(std::move(c->request().body())),
+          peer(c->peer()) {}
+
+    http_listener* listener;
+    http_connection_ptr connection;
+    std::string body;
+    std::string peer;
+    std::string uid;
+    native_publish_body messages;
+    std::string text;
+    std::optional<native_publish_reply> reply;
+    boost::beast::http::status status = boost::beast::http::status::ok;
+
+    void run() {
+        native_publish m;
+        error_code ec;
+        while (messages.next(m, ec)) {
+            if (ec) {
+                failed(messages.error_message(), ec);
+                continue;
+            }
+            if (const auto refusal = native_refusal(m); !refusal.empty()) {
+                failed(refusal, errc::unsupported);
+                continue;
+            }
+            if (!listener->broker().params().authorize) {
+                publish(m);
+                continue;
+            }
+            struct state {
+                bool inside = true;
+                std::optional<bool> allowed;
+            };
+            const auto shared = std::make_shared<state>();
+            connection->expect_answer(listener->broker().params().authentication_timeout);
+            listener->broker().authorize(
+                {access_request::kind::publish, m.topic, match_mode::exact, m.type, uid, peer, "http"},
+                [self = shared_from_this(), shared, m](bool allowed) {
+                    shared->allowed = allowed;
+                    if (shared->inside || !self->connection->open())
+                        return;
+                    self->judged(m, allowed); // the views of `m` are good until the next is taken
+                    self->run();
+                });
+            shared->inside = false;
+            if (!shared->allowed)
+                return;
+            judged(m, *shared->allowed);
+        }
+        reply->finish();
+        listener->respond_json(connection, status, std::move(text));
+    }
+
+    void judged(const native_publish& m, bool allowed) {
+        if (allowed)
+            publish(m);
+        else
+            failed(make_error_code(errc::forbidden).message(), errc::forbidden);
+    }
+
+    void publish(const native_publish& m) {
+        publish_options o;
+        o.type = m.type;
+        o.key = m.key;
+        o.id = m.id;
+        const auto r = listener->broker().publish(m.topic, m.payload, o);
+        if (r.error)
+            failed(r.error.message(), r.error);
+        else
+            reply->receipt({r.matched, r.position});
+    }
+
+    void failed(std::string_view why, error_code ec) {
+        namespace http = boost::beast::http;
+        ++listener->broker().stats_of("http").bad_requests;
+        reply->error(why);
+        if (messages.is_array())
+            return;
+        status = ec == errc::forbidden                                   ? http::status::forbidden
+                 : ec == errc::message_too_large                         ? http::status::payload_too_large
+                 : ec == condition::limit_reached || ec == errc::stopped ? http::status::service_unavailable
+                                                                         : http::status::bad_request;
+    }
+};
+
+inline void http_listener::publish(const http_connection_ptr& c) {
+    namespace http = boost::beast::http;
+    authenticate(c, "http", [this, c](const authentication_result& who) {
+        const auto op = std::make_shared<publish_op>(*this, c);
+        if (who.what == authentication_result::kind::identified)
+            op->uid = who.text;
+        native_limits limits;
+        limits.request = params_.body_bytes;
+        if (const auto ec = op->messages.start(op->body, limits))
+            return refuse(
+                c,
+                ec == errc::message_too_large ? http::status::payload_too_large : http::status::bad_request,
+                op->messages.error_message());
+        op->reply.emplace(op->text, op->messages.is_array());
+        op->run();
+    });
+}
+
+// ---- GET /stats
+
+inline void http_listener::stats(const http_connection_ptr& c) {
+    authenticate(c, "http", [this, c](const authentication_result&) {
+        respond_json(c, boost::beast::http::status::ok, stats_json(broker().stats()));
+    });
+}
+
+} // namespace pusher::inline v0

@@ -1,0 +1,52 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/stats.hpp>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <string>
+
+namespace pusher::inline v0 {
+
+/// The statistics as a JSON object, as `GET /stats` gives them: numbers, and two objects of numbers.
+inline std::string stats_json(const broker_stats& s) {
+    namespace json = boost::json;
+    json::object transports;
+    for (const auto& [name, t] : s.transports)
+        transports[name] = json::object{
+            {"accepted", t.accepted},
+            {"refused", t.refused},
+            {"sessions", t.sessions},
+            {"requests", t.requests},
+            {"bad_requests", t.bad_requests},
+            {"closed_by_peer", t.closed_by_peer},
+            {"closed_by_error", t.closed_by_error}};
+    json::object closed;
+    for (const auto& [why, count] : s.closed)
+        closed[why] = count;
+    const json::object all{
+        {"sessions", s.sessions},
+        {"subscriptions", s.subscriptions},
+        {"topics", s.topics},
+        {"filters", s.filters},
+        {"slow_sessions", s.slow_sessions},
+        {"published", s.published},
+        {"published_bytes", s.published_bytes},
+        {"delivered", s.delivered},
+        {"dropped",
+         s.dropped_overflow + s.dropped_trimmed + s.dropped_disconnected + s.dropped_undeliverable},
+        {"dropped_overflow", s.dropped_overflow},
+        {"dropped_trimmed", s.dropped_trimmed},
+        {"dropped_disconnected", s.dropped_disconnected},
+        {"dropped_undeliverable", s.dropped_undeliverable},
+        {"handler_exceptions", s.handler_exceptions},
+        {"accept_errors", s.accept_errors},
+        {"turns", s.turns},
+        {"transports", std::move(transports)},
+        {"closed", std::move(closed)}};
+    return json::serialize(all);
+}
+
+} // namespace pusher::inline v0

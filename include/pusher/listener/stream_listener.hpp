@@ -1,0 +1,114 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/broker_core.hpp>
+#include <pusher/detail/address_counter.hpp>
+#include <pusher/listener.hpp>
+#include <pusher/transport/acceptor.hpp>
+#include <pusher/transport/link_limits.hpp>
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace pusher::inline v0 {
+
+/// Turns an accepted socket into a channel: as it is, or with TLS around it.
+using channel_factory = std::function<channel_ptr(stream_socket, const std::shared_ptr<services>&)>;
+
+namespace detail {
+
+/// A channel that gives its place in the count of its address back when it goes.
+class counted_address {
+public:
+    counted_address(std::shared_ptr<address_counter> counter, std::string address)
+        : counter_(std::move(counter)),
+          address_(std::move(address)) {}
+    counted_address(const counted_address&) = delete;
+    counted_address& operator=(const counted_address&) = delete;
+    ~counted_address() {
+        if (!address_.empty())
+            counter_->remove(bytes(address_));
+    }
+
+    static std::span<const unsigned char> bytes(const std::string& address) noexcept {
+        return {reinterpret_cast<const unsigned char*>(address.data()), address.size()};
+    }
+
+private:
+    std::shared_ptr<address_counter> counter_;
+    std::string address_;
+};
+
+} // namespace detail
+
+/// What listeners of stream sockets have in common: accepting, the limit by address, and their life.
+class stream_listener : public listener_base {
+public:
+    stream_listener(broker_core& b, const link_limits& limits)
+        : broker_(&b),
+          limits_(std::make_shared<const link_limits>(limits)),
+          acceptor_(std::make_shared<detail::acceptor>(b.io(), limits.send_buffer)),
+          addresses_(std::make_shared<detail::address_counter>(
+              detail::siphash_key{detail::random_bits(), detail::random_bits()},
+              static_cast<std::uint32_t>(limits.connections_per_address))) {}
+
+    ~stream_listener() override { acceptor_->stop(); }
+
+    void open(const stream_address& where, int backlog, error_code& ec) {
+        acceptor_->open(where, backlog, ec);
+        if (ec)
+            return;
+        acceptor_->run(
+            [this](stream_socket socket) { accepted(std::move(socket)); },
+            [this](error_code failed) { broker_->accept_failed(failed); });
+    }
+
+    void stop() noexcept override { acceptor_->stop(); }
+    [[nodiscard]] std::uint16_t port() const noexcept override {
+        try {
+            return acceptor_->local_endpoint().port();
+        } catch (...) {
+            return 0;
+        }
+    }
+    [[nodiscard]] std::string local_endpoint() const override {
+        if (!acceptor_->path().empty())
+            return "unix:" + acceptor_->path();
+        return detail::endpoint_text(detail::acceptor::endpoint(acceptor_->local_endpoint()));
+    }
+
+protected:
+    /// A connection within the limits.
+    virtual void at_channel(channel_ptr c) = 0;
+
+    [[nodiscard]] virtual std::string_view transport() const noexcept = 0;
+
+    [[nodiscard]] broker_core& broker() const noexcept { return *broker_; }
+    [[nodiscard]] const std::shared_ptr<const link_limits>& limits() const noexcept { return limits_; }
+
+    channel_factory factory_;
+
+private:
+    void accepted(stream_socket socket) {
+        channel_ptr c = factory_ ? factory_(std::move(socket), broker_->io())
+                                 : channel_ptr(new socket_channel(std::move(socket), broker_->io()));
+        auto address = c->peer_address();
+        if (!address.empty() && !addresses_->try_add(detail::counted_address::bytes(address))) {
+            broker_->refused(transport());
+            c->close();
+            return;
+        }
+        c->keep(std::make_shared<detail::counted_address>(addresses_, std::move(address)));
+        at_channel(std::move(c));
+    }
+
+    broker_core* broker_;
+    std::shared_ptr<const link_limits> limits_;
+    std::shared_ptr<detail::acceptor> acceptor_;
+    std::shared_ptr<detail::address_counter> addresses_;
+};
+
+} // namespace pusher::inline v0

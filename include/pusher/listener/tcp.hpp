@@ -1,0 +1,58 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/listener/stream_listener.hpp>
+#include <pusher/transport/line_link.hpp>
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace pusher::inline v0 {
+
+/// Listens for the native dialect on TCP, or on a Unix-domain socket: one JSON object per line.
+struct tcp_params {
+    stream_address listen{};
+    link_limits limits{};
+
+    /// How many connections the kernel keeps until they are accepted; at least 1.
+    int backlog = 1024;
+
+    /// Wraps each socket, such as in TLS (`ext/tls.hpp`); empty: not.
+    channel_factory channel{};
+};
+
+/// See `broker::listen`.
+class tcp_listener final : public stream_listener {
+public:
+    tcp_listener(broker_core& b, const tcp_params& p) : stream_listener(b, p.limits) { factory_ = p.channel; }
+
+    /// The transport's way to start, called by `broker::listen`.
+    /// \param ec why it cannot listen at that address.
+    /// \throws std::invalid_argument if a parameter is out of its range.
+    static std::shared_ptr<listener_base> start(broker_core& b, const tcp_params& p, error_code& ec) {
+        p.limits.check();
+        detail::require(p.backlog >= 1, "tcp_params: backlog is under 1");
+        auto l = std::make_shared<tcp_listener>(b, p);
+        l->open(p.listen, p.backlog, ec);
+        return ec ? nullptr : l;
+    }
+
+private:
+    void at_channel(channel_ptr c) override {
+        broker().accept(std::make_unique<line_link>(std::move(c), broker().io(), limits()));
+    }
+    [[nodiscard]] std::string_view transport() const noexcept override { return "tcp"; }
+};
+
+namespace transport {
+
+/// The native dialect over TCP and Unix-domain sockets.
+struct tcp {
+    using params = tcp_params;
+    using listener = tcp_listener;
+};
+
+} // namespace transport
+
+} // namespace pusher::inline v0
