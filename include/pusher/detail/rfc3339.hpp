@@ -4,9 +4,11 @@
 #include <pusher/message.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
@@ -15,11 +17,18 @@ namespace pusher::inline v0::detail {
 /// The size of what `write_rfc3339` writes: `2026-01-31T23:59:58.123456789Z`.
 inline constexpr std::size_t rfc3339_size = 30;
 
-/// Writes a number with leading zeros.
-inline char* write_digits(char* to, std::uint32_t value, std::size_t digits) noexcept {
-    for (std::size_t i = digits; i-- != 0; value /= 10)
-        to[i] = static_cast<char>('0' + value % 10);
-    return to + digits;
+/// Writes a number below 100 as two digits.
+inline char* write_two_digits(char* to, std::uint32_t value) noexcept {
+    static constexpr auto pairs = [] {
+        std::array<char, 200> all{};
+        for (std::size_t i = 0; i != 100; ++i) {
+            all[2 * i] = static_cast<char>('0' + i / 10);
+            all[2 * i + 1] = static_cast<char>('0' + i % 10);
+        }
+        return all;
+    }();
+    std::memcpy(to, pairs.data() + 2 * value, 2);
+    return to + 2;
 }
 
 /// Writes a time as RFC 3339 in UTC, always with nine digits of fraction; returns the end, 30 bytes on.
@@ -42,19 +51,25 @@ inline char* write_rfc3339(char* to, wall_time time) noexcept {
     const auto of_day = static_cast<std::uint32_t>((second - day).count());
     const auto fraction = static_cast<std::uint32_t>(rest.count());
 
-    to = write_digits(to, static_cast<std::uint32_t>(static_cast<int>(date.year())), 4);
+    const auto y = static_cast<std::uint32_t>(static_cast<int>(date.year()));
+    to = write_two_digits(to, y / 100);
+    to = write_two_digits(to, y % 100);
     *to++ = '-';
-    to = write_digits(to, static_cast<unsigned>(date.month()), 2);
+    to = write_two_digits(to, static_cast<unsigned>(date.month()));
     *to++ = '-';
-    to = write_digits(to, static_cast<unsigned>(date.day()), 2);
+    to = write_two_digits(to, static_cast<unsigned>(date.day()));
     *to++ = 'T';
-    to = write_digits(to, of_day / 3600, 2);
+    to = write_two_digits(to, of_day / 3600);
     *to++ = ':';
-    to = write_digits(to, of_day / 60 % 60, 2);
+    to = write_two_digits(to, of_day / 60 % 60);
     *to++ = ':';
-    to = write_digits(to, of_day % 60, 2);
+    to = write_two_digits(to, of_day % 60);
     *to++ = '.';
-    to = write_digits(to, fraction, 9);
+    *to++ = static_cast<char>('0' + fraction / 100'000'000);
+    to = write_two_digits(to, fraction / 1'000'000 % 100);
+    to = write_two_digits(to, fraction / 10'000 % 100);
+    to = write_two_digits(to, fraction / 100 % 100);
+    to = write_two_digits(to, fraction % 100);
     *to++ = 'Z';
     return to;
 }

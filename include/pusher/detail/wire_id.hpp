@@ -3,9 +3,11 @@
 
 #include <pusher/version.hpp>
 
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -30,9 +32,19 @@ inline constexpr std::size_t epoch_size = 16;
 inline constexpr std::size_t max_position_size = epoch_size + 1 + 20;
 
 inline char* write_epoch(char* to, std::uint64_t epoch) noexcept {
-    for (std::size_t i = epoch_size; i-- != 0; epoch >>= 4)
-        to[i] = "0123456789abcdef"[epoch & 0x0F];
-    return to + epoch_size;
+    static constexpr auto pairs = [] {
+        std::array<char, 512> all{};
+        for (std::size_t i = 0; i != 256; ++i) {
+            all[2 * i] = "0123456789abcdef"[i >> 4];
+            all[2 * i + 1] = "0123456789abcdef"[i & 0x0F];
+        }
+        return all;
+    }();
+    for (unsigned shift = 64; shift != 0; to += 2) {
+        shift -= 8;
+        std::memcpy(to, pairs.data() + 2 * (epoch >> shift & 0xFF), 2);
+    }
+    return to;
 }
 
 inline char* write_position(char* to, const sequence_position& position) noexcept {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -34,7 +35,8 @@ public:
     /// The deepest nesting that can be asked for: one bit for each level.
     static constexpr std::size_t most_levels = 64;
 
-    /// \param scratch where strings with escapes are decoded to. It must be empty.
+    /// \param scratch where strings with escapes are decoded to: what is in it is lost, and it may grow to
+    /// the size of the text.
     /// \param max_depth arrays and objects within each other, 1 to 64.
     json_reader(std::string_view text, std::size_t max_depth, std::string& scratch) noexcept
         : begin_(text.data()),
@@ -139,7 +141,9 @@ private:
     }
 
     void space() noexcept {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
+        // Mostly there is none, and every character that ends it is greater.
+        while (at_ != end_ && static_cast<unsigned char>(*at_) <= ' ' &&
+               (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
             ++at_;
     }
 
@@ -271,33 +275,63 @@ private:
             ++at_;
             return true;
         }
-        // What is decoded is never longer than its source, so that one reservation keeps all views valid.
-        if (text && scratch_.empty())
-            scratch_.reserve(static_cast<std::size_t>(end_ - begin_));
-        const auto begin = scratch_.size();
-        const char* run = from;
+        if (!text)
+            return rest_of_string<false>();
+        // What is decoded is never longer than its source, so that one size is enough and all views stay
+        // valid.
+        const auto most = static_cast<std::size_t>(end_ - begin_);
+        if (!to_) {
+            if (scratch_.size() < most)
+                scratch_.resize(most);
+            to_ = scratch_.data();
+        }
+        const char* const begin = to_;
+        to_ = std::copy(from, at_, to_);
+        if (!rest_of_string<true>())
+            return false;
+        *text = {begin, static_cast<std::size_t>(to_ - begin)};
+        return true;
+    }
+
+    /// Goes on at a string's first special character, or at the end of the text.
+    template <bool Keep>
+    bool rest_of_string() noexcept {
         for (;;) {
-            if (text)
-                scratch_.append(run, at_);
             if (at_ == end_)
                 return fail("the text ends inside a string");
             if (*at_ == '"') {
                 ++at_;
-                break;
+                return true;
             }
             if (*at_ != '\\')
                 return fail("a control character in a string must be escaped");
-            if (!escape(text != nullptr))
+            if (!escape<Keep>())
                 return false;
-            run = at_;
-            at_ = detail::find_json_special(at_, end_);
+            if constexpr (Keep)
+                copy_plain();
+            else
+                at_ = detail::find_json_special(at_, end_);
         }
-        if (text)
-            *text = std::string_view(scratch_).substr(begin);
-        return true;
     }
 
-    bool escape(bool keep) {
+    void copy_plain() noexcept {
+        while (end_ - at_ >= 8) {
+            std::uint64_t word;
+            std::memcpy(&word, at_, 8);
+            std::memcpy(to_, &word, 8); // there is room: as much as is still to be read
+            const auto specials = detail::json_specials(word);
+            const auto plain = specials == 0 ? 8 : detail::plain_run(at_, specials);
+            at_ += plain;
+            to_ += plain;
+            if (specials != 0)
+                return;
+        }
+        while (at_ != end_ && !detail::is_json_special(*at_))
+            *to_++ = *at_++;
+    }
+
+    template <bool Keep>
+    bool escape() noexcept {
         if (++at_ == end_)
             return fail("the text ends inside a string");
         char c = *at_;
@@ -310,12 +344,12 @@ private:
         case 'n': c = '\n'; break;
         case 'r': c = '\r'; break;
         case 't': c = '\t'; break;
-        case 'u': ++at_; return unicode(keep);
+        case 'u': ++at_; return unicode<Keep>();
         default: return fail("unknown escape in a string");
         }
         ++at_;
-        if (keep)
-            scratch_.push_back(c);
+        if constexpr (Keep)
+            *to_++ = c;
         return true;
     }
 
@@ -333,7 +367,8 @@ private:
         return true;
     }
 
-    bool unicode(bool keep) {
+    template <bool Keep>
+    bool unicode() noexcept {
         constexpr auto* half = "half a surrogate pair in a string";
         std::uint32_t value = 0;
         if (!hex(value))
@@ -351,13 +386,13 @@ private:
                 return fail(half);
             value = 0x10000 + ((value - 0xD800) << 10) + (low - 0xDC00);
         }
-        if (keep)
+        if constexpr (Keep)
             append_utf8(value);
         return true;
     }
 
-    void append_utf8(std::uint32_t value) {
-        auto add = [this](std::uint32_t byte) { scratch_.push_back(static_cast<char>(byte)); };
+    void append_utf8(std::uint32_t value) noexcept {
+        auto add = [this](std::uint32_t byte) { *to_++ = static_cast<char>(byte); };
         auto tail = [&](unsigned shift) { add(0x80 | (value >> shift & 0x3F)); };
         if (value < 0x80) {
             add(value);
@@ -385,6 +420,7 @@ private:
     std::uint64_t objects_ = 0; ///< the lowest bit: whether the innermost is an object
     bool first_ = false;        ///< no item of the innermost was taken yet
     std::string& scratch_;
+    char* to_ = nullptr; ///< the end of what was decoded in `scratch_`; nullptr: nothing yet
 };
 
 } // namespace pusher::inline v0

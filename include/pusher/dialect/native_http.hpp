@@ -40,8 +40,9 @@ public:
     /// \throws std::bad_alloc
     error_code start(std::string_view text, const native_limits& limits = {}) {
         params_.clear();
-        scratch_.clear();
         reader_.reset();
+        array_ = false;
+        done_ = true;
         if (text.size() > limits.request)
             return params_.fail(
                 errc::message_too_large, "the body is longer than ", std::to_string(limits.request),
@@ -65,14 +66,13 @@ public:
 
     /// Takes the next message. False if there is no other.
     ///
-    /// \param out its views are valid until the next call, and as long as the body is.
+    /// \param out its views are valid until the next `start`, and as long as the body is.
     /// \param ec errc::invalid_message, errc::invalid_topic, errc::invalid_type or errc::unsupported if this
     /// message can't be published; the next may.
     bool next(native_publish& out, error_code& ec) {
         out = {};
         ec = {};
         params_.clear();
-        scratch_.clear();
         if (done_ || (array_ && !reader_->next_element())) {
             done_ = true;
             return false;

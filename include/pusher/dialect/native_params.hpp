@@ -108,18 +108,21 @@ namespace detail {
 }
 
 [[nodiscard]] inline std::string_view topic_fault(std::string_view text, match_mode match) noexcept {
+    if (match == match_mode::filter ? is_valid_filter(text) : is_valid_topic(text))
+        return {};
     if (text.empty())
         return "must not be empty";
     const auto fault = name_fault(text);
-    if (fault.empty() && match == match_mode::filter && !is_valid_filter(text))
-        return "is not a filter: + and # must stand alone between slashes, # only at the end, at most 32 "
-               "levels";
-    return fault;
+    return !fault.empty() ? fault
+                          : "is not a filter: + and # must stand alone between slashes, # only at the end, "
+                            "at most 32 levels";
 }
 
 [[nodiscard]] inline std::string_view type_fault(std::string_view text) noexcept {
+    if (is_valid_type(text))
+        return {};
     const auto fault = name_fault(text);
-    return fault.empty() && !is_valid_type(text) ? "must not begin with \"pusher.\"" : fault;
+    return !fault.empty() ? fault : "must not begin with \"pusher.\"";
 }
 
 /// Where text that is not UTF-8 stops being it.

@@ -53,7 +53,6 @@ public:
     error_code decode(std::string_view text, native_request& out, const native_limits& limits = {}) {
         out = {};
         params_.clear();
-        scratch_.clear();
         if (text.size() > limits.request)
             return params_.fail(
                 errc::message_too_large, "the request is longer than ", std::to_string(limits.request),

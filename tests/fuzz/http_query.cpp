@@ -1,0 +1,80 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <pusher/detail/utf8.hpp>
+#include <pusher/dialect/native_http.hpp>
+#include <pusher/topic.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+// Input: the query of `GET /events`.
+
+using namespace pusher;
+
+namespace {
+
+void require(bool holds, const char* what) {
+    if (holds)
+        return;
+    std::fprintf(stderr, "violated: %s\n", what);
+    std::abort();
+}
+
+void add(std::string& query, std::string_view name, std::string_view value) {
+    query += '&';
+    query += name;
+    query += '=';
+    for (const char c : value) {
+        const auto byte = static_cast<unsigned char>(c);
+        query += {'%', "0123456789ABCDEF"[byte >> 4], "0123456789abcdef"[byte & 0x0F]};
+    }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    native_events_query q;
+    std::string error;
+    const auto ec = decode_events_query(text, q, error);
+    require(bool(ec) == !error.empty(), "an error has a message, and only an error");
+    if (const auto position = parse_sse_id(text)) {
+        char to[detail::max_position_size];
+        require(
+            std::string_view(to, detail::write_position(to, *position)) == text, "an id is written one way");
+    }
+    if (ec)
+        return 0;
+
+    const bool filter = q.match == match_mode::filter;
+    require(!q.topics.empty(), "there is a topic");
+    for (const auto& t : q.topics)
+        require(filter ? is_valid_filter(t) : is_valid_topic(t), "a topic or filter is one");
+    for (const auto& t : q.types)
+        require(is_valid_type(t), "a type is one");
+    require(q.form() == sse_form::envelope || (q.topics.size() == 1 && !filter), "bare is one exact topic");
+
+    // Written anew, it says the same.
+    std::string query;
+    for (const auto& t : q.topics)
+        add(query, "topic", t);
+    for (const auto& t : q.types)
+        add(query, "type", t);
+    if (filter)
+        add(query, "match", "filter");
+    if (q.envelope)
+        add(query, "envelope", "json");
+    add(query, "last_event_id", q.last_event_id);
+    native_events_query again;
+    require(!decode_events_query(query, again, error), "what was understood can be said again");
+    require(
+        again.topics == q.topics && again.types == q.types && again.match == q.match &&
+            again.envelope == q.envelope && again.last_event_id == q.last_event_id,
+        "and means the same");
+    return 0;
+}
