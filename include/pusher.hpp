@@ -5,9 +5,13 @@
 /// Everything that needs Boost's headers and nothing else. `<pusher/broker.hpp>` is enough for most.
 // Written by `./dev format`.
 
+#include <pusher/broker.hpp>
+#include <pusher/broker_core.hpp>
+#include <pusher/broker_params.hpp>
 #include <pusher/close_reason.hpp>
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/dialect/native_encode.hpp>
+#include <pusher/dialect/native_encoding.hpp>
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_params.hpp>
 #include <pusher/dialect/native_request.hpp>
@@ -19,10 +23,28 @@
 #include <pusher/error.hpp>
 #include <pusher/gap.hpp>
 #include <pusher/history_params.hpp>
+#include <pusher/listener.hpp>
+#include <pusher/listener/http.hpp>
+#include <pusher/listener/stream_listener.hpp>
+#include <pusher/listener/tcp.hpp>
 #include <pusher/message.hpp>
 #include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
 #include <pusher/publish_options.hpp>
+#include <pusher/stats.hpp>
+#include <pusher/store/memory_store.hpp>
 #include <pusher/subscribe_options.hpp>
+#include <pusher/subscription.hpp>
 #include <pusher/topic.hpp>
+#include <pusher/transport/acceptor.hpp>
+#include <pusher/transport/channel.hpp>
+#include <pusher/transport/http_connection.hpp>
+#include <pusher/transport/line_link.hpp>
+#include <pusher/transport/link.hpp>
+#include <pusher/transport/link_limits.hpp>
+#include <pusher/transport/services.hpp>
+#include <pusher/transport/socket_channel.hpp>
+#include <pusher/transport/sse_link.hpp>
+#include <pusher/transport/stream_link.hpp>
+#include <pusher/transport/websocket_link.hpp>
 #include <pusher/version.hpp>
