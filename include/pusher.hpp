@@ -27,6 +27,7 @@
 #include <pusher/listener/http.hpp>
 #include <pusher/listener/stream_listener.hpp>
 #include <pusher/listener/tcp.hpp>
+#include <pusher/listener/udp.hpp>
 #include <pusher/message.hpp>
 #include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
@@ -46,5 +47,6 @@
 #include <pusher/transport/socket_channel.hpp>
 #include <pusher/transport/sse_link.hpp>
 #include <pusher/transport/stream_link.hpp>
+#include <pusher/transport/udp_link.hpp>
 #include <pusher/transport/websocket_link.hpp>
 #include <pusher/version.hpp>

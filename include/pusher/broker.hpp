@@ -4,6 +4,7 @@
 #include <pusher/broker_core.hpp>
 #include <pusher/listener/http.hpp>
 #include <pusher/listener/tcp.hpp>
+#include <pusher/listener/udp.hpp>
 #include <pusher/store/memory_store.hpp>
 #include <pusher/transport/socket_channel.hpp>
 
@@ -29,7 +30,7 @@ template <class... Transports>
 struct all_of {};
 
 /// Every transport of this library.
-using all = all_of<tcp, http>;
+using all = all_of<tcp, udp, http>;
 
 } // namespace transport
 

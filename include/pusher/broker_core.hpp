@@ -201,6 +201,9 @@ public:
         return listener(std::move(l));
     }
 
+    /// Whether there may be no more sessions just now.
+    [[nodiscard]] bool full() const noexcept { return session_count_ >= params_.sessions; }
+
     /// Counts a connection that a transport turned away, or could not accept.
     void refused(std::string_view transport) { ++stats_of(transport).refused; }
     void accept_failed(error_code ec) {
@@ -231,7 +234,6 @@ private:
     void drain_on();
 
     // sessions: impl/session.hpp
-    [[nodiscard]] bool full() const noexcept { return session_count_ >= params_.sessions; }
     detail::session_ptr make_session(std::unique_ptr<link> l);
     void open(const detail::session_ptr& s, const authentication_result& who);
     void start_authentication(

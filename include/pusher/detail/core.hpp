@@ -120,8 +120,6 @@ public:
     /// Takes the next message, for a subscriber without a connection. False: there is none.
     template <class OnMessage, class OnGap>
     bool take(queue_subscriber& s, OnMessage&& f, OnGap&& told);
-    /// Counts messages that were taken by the sink, and then could not be delivered.
-    void undeliverable(queue_subscriber& s, const message& m);
     /// Whether something waits for the end of the turn.
     [[nodiscard]] bool turn_pending() const noexcept { return !turn_.empty(); }
     /// The turn's messages that one subscriber has not been given yet.
@@ -248,6 +246,8 @@ private:
     template <class OnMessage, class OnReply>
     void for_each_selected(OnMessage&& on_message, OnReply&& on_reply);
     void park_selected(queue_subscriber& s, std::size_t skip);
+    bool drop_undeliverable(queue_subscriber& s);
+    [[nodiscard]] bool deliverable(const queue_subscriber& s, run& r, std::uint32_t index) const;
     outbox& box_of(queue_subscriber& s) {
         if (!s.box)
             s.box = std::make_unique<outbox>();

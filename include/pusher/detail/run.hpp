@@ -48,6 +48,7 @@ public:
         const encoding* as;
         std::string bytes;
         std::vector<std::uint32_t> ends;
+        bool has_holes = false; ///< some frames are empty: the transport cannot carry those messages
 
         [[nodiscard]] std::uint32_t begin_of(std::size_t i) const noexcept {
             return i == 0 ? 0 : ends[i - 1];
@@ -148,7 +149,9 @@ public:
             e.bytes.reserve(e.bytes.size() + bytes_.size() * 5 / 4 + (entries_.size() - e.ends.size()) * 160);
             e.ends.reserve(entries_.size());
             while (e.ends.size() != entries_.size()) {
+                const auto begin = e.bytes.size();
                 as.push(view(e.ends.size(), sequence_epoch, headers), e.bytes);
+                e.has_holes = e.has_holes || e.bytes.size() == begin;
                 e.ends.push_back(static_cast<std::uint32_t>(e.bytes.size()));
             }
         }
@@ -169,7 +172,7 @@ private:
         for (auto& e : encoded_)
             if (e.as == &as)
                 return e;
-        encoded_.push_front({&as, {}, {}});
+        encoded_.push_front({&as, {}, {}, false});
         return encoded_.front();
     }
 

@@ -196,7 +196,9 @@ inline void core::read_on(subscriber_base& s) {
             continue;
         ++messages;
         bytes += r->at(place.index).size();
-        if (queue) {
+        if (queue && !deliverable(*queue, *r, place.index)) {
+            drop(*queue, *r, place.index, drop_cause::undeliverable);
+        } else if (queue) {
             box_of(*queue).add(r, place.index);
         } else {
             s.last_sequence = std::max(s.last_sequence, r->at(place.index).sequence);

@@ -116,15 +116,20 @@ inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (s.overflowed)
         return forget_turn(s, head, drop_cause::disconnected);
     const auto& first = turn_.node_at(head);
-    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
-    const bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
-                       !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
+    bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
+    bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
+                 !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
+    if (plain && s.to && s.to->wants_ends())
+        plain = !turn_.run_at(turn_.slice_at(first.index()).run)
+                     .messages->encode(*s.as, params_.sequence_epoch)
+                     .has_holes;
     if (plain && !waits) {
         write_slice(s, turn_.run_at(turn_.slice_at(first.index()).run).messages);
     } else if (plain) {
         const auto& r = turn_.run_at(turn_.slice_at(first.index()).run).messages;
         box_of(s).add(r, 0, static_cast<std::uint32_t>(r->size()));
     } else if (select(s, head)) {
+        waits = (s.to && s.to->wants_ends() && drop_undeliverable(s)) || waits;
         if (waits)
             park_selected(s, 0);
         else
@@ -245,7 +250,7 @@ inline void core::park_selected(queue_subscriber& s, std::size_t skip) {
 inline void core::drop(queue_subscriber& s, const run& r, std::uint32_t index, drop_cause why) {
     const auto offset = r.offset_of(index);
     box_of(s).add_gap({r.topic(), 1, offset, offset, r.at(index).sequence});
-    ++counters_.dropped;
+    ++(why == drop_cause::undeliverable ? counters_.dropped_undeliverable : counters_.dropped);
     if (observer_)
         observer_->at_drop(s.info(), r.topic().view(), why);
 }
@@ -399,14 +404,25 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
     return taken;
 }
 
-inline void core::undeliverable(queue_subscriber& s, const message& m) {
-    const auto offset = m.position() ? m.position()->offset : 0;
-    box_of(s).add_gap({shared_text(m.topic()), 1, offset, offset, m.sequence()});
-    --counters_.delivered;
-    ++counters_.dropped_undeliverable;
-    if (observer_)
-        observer_->at_drop(s.info(), m.topic(), drop_cause::undeliverable);
-    schedule_catchup(s);
+/// Whether the transport can carry a message; those over a datagram's limit it cannot.
+inline bool core::deliverable(const queue_subscriber& s, run& r, std::uint32_t index) const {
+    return !s.to || !s.to->wants_ends() || !r.encode(*s.as, params_.sequence_epoch).frame(index).empty();
+}
+
+/// Takes what the transport cannot carry out of the selection: deliveries that have failed.
+inline bool core::drop_undeliverable(queue_subscriber& s) {
+    bool any = false;
+    for (std::size_t w = 0; w != selection_.size(); ++w)
+        for (auto left = selection_[w]; left != 0; left &= left - 1) {
+            const auto& at = turn_.log_at(w * 64 + static_cast<std::size_t>(std::countr_zero(left)));
+            auto& r = *turn_.run_at(at.run).messages;
+            if (deliverable(s, r, at.index))
+                continue;
+            selection_[w] &= ~(left & (~left + 1));
+            drop(s, r, at.index, drop_cause::undeliverable);
+            any = true;
+        }
+    return any;
 }
 
 } // namespace pusher::inline v0::detail
