@@ -8,6 +8,7 @@
 #include "../support/event_source.hpp"
 
 #include <boost/json/parse.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -39,7 +40,7 @@ std::string text_of(const boost::json::value& v) {
 void check_push(std::string_view out, const message& m) {
     require(out.find_first_of("\r\n") == out.npos, "a push is one line");
     require(detail::is_valid_utf8(out), "a push is UTF-8");
-    boost::json::error_code ec;
+    boost::system::error_code ec;
     const auto v = boost::json::parse(out, ec);
     require(!ec, "a push is JSON");
     auto payload = text_of(v.at("payload"));

@@ -8,6 +8,7 @@
 #include "../support/json_oracle.hpp"
 
 #include <boost/json/parse.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,7 @@ std::string text_of(const boost::json::value& v) {
 
 /// Boost.JSON's value; null if a number is out of its range.
 boost::json::value parsed(std::string_view text) {
-    boost::json::error_code ec;
+    boost::system::error_code ec;
     auto v = boost::json::parse(text, ec);
     require(!ec || ec == boost::json::error::exponent_overflow, "what was taken is JSON");
     return ec ? boost::json::value() : v;

@@ -7,6 +7,7 @@
 #include <pusher/dialect/json_reader.hpp>
 
 #include <boost/json/basic_parser_impl.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,24 +32,32 @@ public:
     static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
     static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
-    bool on_document_begin(json::error_code&) { return true; }
-    bool on_document_end(json::error_code&) { return true; }
-    bool on_object_begin(json::error_code&) { return add("{"); }
-    bool on_object_end(std::size_t, json::error_code&) { return add("}"); }
-    bool on_array_begin(json::error_code&) { return add("["); }
-    bool on_array_end(std::size_t, json::error_code&) { return add("]"); }
-    bool on_key_part(json::string_view s, std::size_t, json::error_code&) { return keep(s); }
-    bool on_key(json::string_view s, std::size_t, json::error_code&) { return keep(s) && flush("k"); }
-    bool on_string_part(json::string_view s, std::size_t, json::error_code&) { return keep(s); }
-    bool on_string(json::string_view s, std::size_t, json::error_code&) { return keep(s) && flush("s"); }
-    bool on_number_part(json::string_view s, json::error_code&) { return keep(s); }
-    bool on_int64(std::int64_t, json::string_view s, json::error_code&) { return keep(s) && flush("n"); }
-    bool on_uint64(std::uint64_t, json::string_view s, json::error_code&) { return keep(s) && flush("n"); }
-    bool on_double(double, json::string_view s, json::error_code&) { return keep(s) && flush("n"); }
-    bool on_bool(bool b, json::error_code&) { return add(b ? "t" : "f"); }
-    bool on_null(json::error_code&) { return add("0"); }
-    bool on_comment_part(json::string_view, json::error_code&) { return true; }
-    bool on_comment(json::string_view, json::error_code&) { return true; }
+    bool on_document_begin(boost::system::error_code&) { return true; }
+    bool on_document_end(boost::system::error_code&) { return true; }
+    bool on_object_begin(boost::system::error_code&) { return add("{"); }
+    bool on_object_end(std::size_t, boost::system::error_code&) { return add("}"); }
+    bool on_array_begin(boost::system::error_code&) { return add("["); }
+    bool on_array_end(std::size_t, boost::system::error_code&) { return add("]"); }
+    bool on_key_part(json::string_view s, std::size_t, boost::system::error_code&) { return keep(s); }
+    bool on_key(json::string_view s, std::size_t, boost::system::error_code&) {
+        return keep(s) && flush("k");
+    }
+    bool on_string_part(json::string_view s, std::size_t, boost::system::error_code&) { return keep(s); }
+    bool on_string(json::string_view s, std::size_t, boost::system::error_code&) {
+        return keep(s) && flush("s");
+    }
+    bool on_number_part(json::string_view s, boost::system::error_code&) { return keep(s); }
+    bool on_int64(std::int64_t, json::string_view s, boost::system::error_code&) {
+        return keep(s) && flush("n");
+    }
+    bool on_uint64(std::uint64_t, json::string_view s, boost::system::error_code&) {
+        return keep(s) && flush("n");
+    }
+    bool on_double(double, json::string_view s, boost::system::error_code&) { return keep(s) && flush("n"); }
+    bool on_bool(bool b, boost::system::error_code&) { return add(b ? "t" : "f"); }
+    bool on_null(boost::system::error_code&) { return add("0"); }
+    bool on_comment_part(json::string_view, boost::system::error_code&) { return true; }
+    bool on_comment(json::string_view, boost::system::error_code&) { return true; }
 
     std::string out;
 
@@ -74,7 +83,7 @@ inline events of_boost(std::string_view text, std::size_t max_depth) {
     json::parse_options options;
     options.max_depth = max_depth;
     json::basic_parser<handler> parser(options);
-    json::error_code ec;
+    boost::system::error_code ec;
     const auto taken = parser.write_some(false, text.data(), text.size(), ec);
     // Numbers that no double can hold are no fault of the text's.
     if (ec == json::error::exponent_overflow)
