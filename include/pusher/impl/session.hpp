@@ -64,6 +64,8 @@ inline transport_stats& broker_core::stats_of(std::string_view transport) {
 }
 
 inline const encoding& broker_core::encoding_of(const link& l) {
+    if (const auto* const own = l.own_encoding())
+        return *own;
     switch (l.frames()) {
     case framing::line: return line_encoding_;
     case framing::websocket_text: return websocket_encoding_;

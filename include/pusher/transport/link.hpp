@@ -83,6 +83,10 @@ public:
 
     [[nodiscard]] virtual framing frames() const noexcept = 0;
 
+    /// How messages are written for this link, instead of the native dialect's way for its framing; null:
+    /// that. One object for all links of a kind, since what is encoded is shared; it must outlive the broker.
+    [[nodiscard]] virtual const encoding* own_encoding() const noexcept { return nullptr; }
+
     /// Such as `tcp`; for observers and counters.
     [[nodiscard]] virtual std::string_view transport() const noexcept = 0;
 
