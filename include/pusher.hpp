@@ -14,7 +14,9 @@
 #include <pusher/dialect/native_encoding.hpp>
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_params.hpp>
+#include <pusher/dialect/native_reply.hpp>
 #include <pusher/dialect/native_request.hpp>
+#include <pusher/dialect/native_request_encode.hpp>
 #include <pusher/dialect/sse_encode.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 #include <pusher/dialect/websocket_decoder.hpp>
