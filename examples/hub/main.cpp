@@ -1,0 +1,143 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+// The hub: a broker that is ready to run. It listens at addresses given on the command line, serves a page to try
+// it with, and ends in good order.
+//
+//   hub                                          # then open http://127.0.0.1:8080/
+//   hub --http 0.0.0.0:80 --tcp off --udp off --history 100 --token s3cret=alice
+//   hub --help
+
+#include "access.hpp"
+#include "log.hpp"
+#include "options.hpp"
+#include "page.hpp"
+#include "web.hpp"
+
+#include <pusher/broker.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+
+namespace {
+
+using hub::log_level;
+
+/// What cannot be done at all: its text is for the user.
+struct failure {
+    std::string text;
+};
+
+pusher::broker_params params_of(const hub::options& o, hub::log& log) {
+    pusher::broker_params p;
+    p.history.messages = o.history;
+    p.outbox.messages = o.outbox;
+    p.outbox.bytes = std::clamp<std::size_t>(o.outbox * 4096, 1 << 20, 1 << 30);
+    p.outbox.overflow = o.overflow;
+    p.observer = &log;
+    if (!o.tokens.empty())
+        p.authenticate = [access = hub::access(o.tokens)](
+                             const pusher::authentication_request& request,
+                             const pusher::authentication_answer& answer) { answer(access.judge(request)); };
+    return p;
+}
+
+class program {
+public:
+    explicit program(const hub::options& o)
+        : options_(o),
+          log_(o.log_level),
+          web_(hub::page_html),
+          broker_(io_, params_of(o, log_)),
+          signals_(io_, SIGINT, SIGTERM) {}
+
+    void run() {
+        listen();
+        await_signal();
+        io_.run();
+        log_.write(log_level::info, "the end");
+    }
+
+private:
+    /// Says where it listens when it listens everywhere.
+    void listen() {
+        std::string lines;
+        const auto add = [&](const std::string& kind, const std::string& where, const auto& params) {
+            pusher::error_code ec;
+            const auto l = broker_.listen(params, ec);
+            if (ec)
+                throw failure{"cannot listen at " + kind + ' ' + where + ": " + ec.message()};
+            lines += "listening " + kind + ' ' + (kind == "unix" ? where : l.local_endpoint()) + '\n';
+        };
+        const auto text = [](const hub::address& a) { return a.host + ':' + std::to_string(a.port); };
+        if (const auto& a = options_.http)
+            add("http", text(*a),
+                pusher::http_params{
+                    .listen = pusher::stream_address{a->host, a->port},
+                    .handler = [this](const auto& connection) { return web_.answer(connection); }});
+        if (const auto& a = options_.tcp)
+            add("tcp", text(*a), pusher::tcp_params{.listen = {a->host, a->port}});
+        if (const auto& a = options_.udp)
+            add("udp", text(*a), pusher::udp_params{.address = a->host, .port = a->port});
+        if (const auto& path = options_.unix_path; !path.empty())
+            add("unix", path, pusher::tcp_params{.listen = {.address = "unix:" + path}});
+        std::cout << lines << std::flush;
+    }
+
+    /// The first signal drains, a second one does not wait for that.
+    void await_signal() {
+        signals_.async_wait([this](pusher::error_code ec, int) {
+            if (ec)
+                return;
+            if (broker_.stopped())
+                return broker_.cancel();
+            log_.write(log_level::info, "draining: once more to stop at once");
+            broker_.async_drain(std::chrono::seconds(5), [this](pusher::error_code drained) {
+                if (drained)
+                    log_.write(log_level::warning, "some sessions were cut off: " + drained.message());
+                signals_.cancel();
+            });
+            await_signal();
+        });
+    }
+
+    hub::options options_;
+    hub::log log_;
+    hub::web web_;
+    boost::asio::io_context io_{1};
+    pusher::broker<pusher::transport::all> broker_;
+    boost::asio::signal_set signals_;
+};
+
+/// Each session is a file descriptor; the usual 1024 are few.
+void raise_file_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        hub::options options;
+        if (const auto status = hub::parse(argc, argv, options))
+            return *status;
+        raise_file_limit();
+        program(options).run();
+        return 0;
+    } catch (const failure& f) {
+        std::cerr << "hub: " << f.text << '\n';
+        return 2;
+    } catch (const std::exception& e) {
+        std::cerr << "hub: " << e.what() << '\n';
+        return 1;
+    }
+}

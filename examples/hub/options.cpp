@@ -1,0 +1,163 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+#include "options.hpp"
+
+#include <pusher/version.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <boost/asio/ip/address.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <iostream>
+#include <map>
+
+namespace hub {
+
+namespace {
+
+constexpr const char* description = R"(A publish/subscribe hub for TCP, UDP, WebSocket and server-sent events.
+
+It prints a line for each address that it listens at, such as `listening http 127.0.0.1:8080`, and serves a page
+to try it with at http://127.0.0.1:8080/. SIGINT and SIGTERM end it in good order.)";
+
+/// `HOST:PORT` or `[HOST]:PORT`. \throws CLI::ValidationError
+address to_address(const std::string& text) {
+    const auto wrong = [&](const std::string& why) {
+        return CLI::ValidationError("'" + text + "' " + why);
+    };
+    const auto colon = text.rfind(':');
+    if (colon == text.npos)
+        throw wrong("is neither HOST:PORT, such as 127.0.0.1:8080, nor off");
+    auto host = text.substr(0, colon);
+    const bool brackets = host.size() > 1 && host.front() == '[' && host.back() == ']';
+    if (brackets)
+        host = host.substr(1, host.size() - 2);
+    else if (host.find(':') != host.npos)
+        throw wrong("is not an address: write IPv6 as [::1]:8080");
+    if (host == "localhost")
+        host = "127.0.0.1";
+    boost::system::error_code ec;
+    const auto ip = boost::asio::ip::make_address(host, ec);
+    if (ec || ip.is_v6() != brackets)
+        throw wrong("does not begin with an IP address");
+    address a{host, 0};
+    const auto end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + colon + 1, end, a.port);
+    if (parsed.ec != std::errc() || parsed.ptr != end)
+        throw wrong("does not end with a port, 0 to 65535");
+    return a;
+}
+
+/// Adds an option for an address, which `off` takes away.
+void add_address(CLI::App& app, const std::string& name, std::optional<address>& out, const std::string& what) {
+    const auto standard = out->host + ':' + std::to_string(out->port);
+    app.add_option_function<std::string>(
+           name,
+           [&out](const std::string& text) {
+               if (text == "off")
+                   out.reset();
+               else
+                   out = to_address(text);
+           },
+           what + "; off: not at all; port 0: one that is free")
+        ->type_name("HOST:PORT")
+        ->default_str(standard);
+}
+
+/// The secret may hold `=`, as base64 does; the user's name may not. \throws CLI::ValidationError
+token to_token(const std::string& text) {
+    const auto equals = text.rfind('=');
+    if (equals == text.npos || equals == 0 || equals + 1 == text.size())
+        throw CLI::ValidationError("--token: not SECRET=UID"); // without the text: it may be a secret
+    return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+template <class Value>
+std::vector<std::string> names_of(const std::map<std::string, Value>& values) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values)
+        names.push_back(name);
+    return names;
+}
+
+/// Adds an option whose values have names.
+template <class Value>
+CLI::Option* add_choice(
+    CLI::App& app, const std::string& name, Value& out, const std::map<std::string, Value>& values,
+    const std::string& standard, const std::string& what) {
+    return app
+        .add_option_function<std::string>(
+            name, [&out, values](const std::string& text) { out = values.at(text); }, what)
+        ->check(CLI::IsMember(names_of(values)))
+        ->default_str(standard);
+}
+
+void check_tokens(const std::vector<token>& tokens) {
+    for (auto t = tokens.begin(); t != tokens.end(); ++t)
+        if (std::any_of(tokens.begin(), t, [&](const token& other) { return other.secret == t->secret; }))
+            throw CLI::ValidationError("--token: the secret of " + t->uid + " is there twice");
+}
+
+} // namespace
+
+std::optional<int> parse(int argc, const char* const* argv, options& out) {
+    CLI::App app(description, "hub");
+    app.set_version_flag("--version", "hub (pusher " PUSHER_VERSION_STRING ")", "Print the version and exit");
+    app.set_help_flag("-h,--help", "Print this and exit");
+    add_address(app, "--http", out.http, "WebSocket, server-sent events, POST /publish, the page");
+    add_address(app, "--tcp", out.tcp, "A JSON object per line");
+    add_address(app, "--udp", out.udp, "A JSON object per datagram");
+    app.add_option_function<std::string>(
+           "--unix", [&](const std::string& path) { out.unix_path = path == "off" ? std::string() : path; },
+           "As --tcp, at a Unix-domain socket")
+        ->type_name("PATH")
+        ->default_str("off");
+    app.add_option("--history", out.history, "How many messages each topic keeps for those who come later")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{10'000'000}).description(""))
+        ->type_name("MESSAGES")
+        ->default_str("0");
+    app.add_option(
+           "--outbox", out.outbox, "How many messages may wait for one subscriber, each of 4 KiB on average")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}).description(""))
+        ->type_name("MESSAGES")
+        ->default_str("256");
+    add_choice<pusher::overflow_policy>(
+        app, "--overflow", out.overflow,
+        {{"drop_oldest", pusher::overflow_policy::drop_oldest},
+         {"drop_newest", pusher::overflow_policy::drop_newest},
+         {"disconnect", pusher::overflow_policy::disconnect}},
+        "drop_oldest", "What happens when more would have to wait");
+    app.add_option_function<std::vector<std::string>>(
+           "--token",
+           [&](const std::vector<std::string>& texts) {
+               for (const auto& text : texts)
+                   out.tokens.push_back(to_token(text));
+               check_tokens(out.tokens);
+           },
+           "Only who shows one of these secrets may come, and is that user: by `Authorization: Bearer SECRET`, "
+           "by ?token=SECRET, or by the action `auth`")
+        ->type_name("SECRET=UID");
+    add_choice<log_level>(
+        app, "--log-level", out.log_level,
+        {{"off", log_level::off},
+         {"error", log_level::error},
+         {"warning", log_level::warning},
+         {"info", log_level::info},
+         {"debug", log_level::debug}},
+        "info", "How much is written to stderr");
+    try {
+        app.parse(argc, argv);
+        if (!out.http && !out.tcp && !out.udp && out.unix_path.empty())
+            throw CLI::ValidationError("there is nothing to listen at: everything is off");
+        return std::nullopt;
+    } catch (const CLI::ParseError& e) {
+        if (e.get_exit_code() == 0) // --help, --version
+            return app.exit(e);
+        std::cerr << "hub: " << e.what() << "\nhub --help tells what there is.\n";
+        return 2;
+    }
+}
+
+} // namespace hub
