@@ -79,7 +79,7 @@ public:
     /// Tells a subscriber that it missed messages of a topic, nobody knows how many.
     void tell_unknown_gap(subscriber_base& s, std::string_view topic) {
         if (const auto* const t = topics_.find(topic); t && t->past)
-            tell_gap(s, *t, 0, 0, 0, 0);
+            tell_gap(s, {t->name, 0, 0, 0, 0});
     }
     /// \return false if there was no such subscription.
     bool unsubscribe(subscriber_base& s, std::string_view text, std::string_view type, match_mode match);
@@ -246,21 +246,21 @@ private:
     template <class OnMessage, class OnReply>
     void for_each_selected(OnMessage&& on_message, OnReply&& on_reply);
     void park_selected(queue_subscriber& s, std::size_t skip);
-    bool drop_undeliverable(queue_subscriber& s);
-    [[nodiscard]] bool deliverable(const queue_subscriber& s, run& r, std::uint32_t index) const;
     outbox& box_of(queue_subscriber& s) {
         if (!s.box)
             s.box = std::make_unique<outbox>();
         return *s.box;
     }
     void enforce_limits(queue_subscriber& s);
-    void drop(queue_subscriber& s, const run& r, std::uint32_t index, drop_cause why);
+    void count_drop(const subscriber_base& s, const run& r, drop_cause why);
+    static pending_gap gap_of(const run& r, std::uint32_t index) {
+        return {r.topic(), 1, r.offset_of(index), r.offset_of(index), r.at(index).sequence};
+    }
     void overflow(queue_subscriber& s);
     bool drain(queue_subscriber& s);
     void update_pressure(queue_subscriber& s) noexcept;
     void forget_queued(queue_subscriber& s, drop_cause why);
     void forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why);
-    void lose(const queue_subscriber& s, const run& r, drop_cause why);
     void observe_gap(const subscriber_base& s, const gap& g) {
         if (observer_)
             observer_->at_gap(s.info(), g);
@@ -281,9 +281,7 @@ private:
     bool wants(
         const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
         std::uint64_t offset) const;
-    void tell_gap(
-        subscriber_base& s, const topic_state& t, std::uint64_t count, std::uint64_t first,
-        std::uint64_t last, std::uint64_t sequence);
+    void tell_gap(subscriber_base& s, pending_gap g);
     void trimmed(topic_state& t, const history::place& p, std::uint64_t offset);
 
     core_params params_;

@@ -3,10 +3,12 @@
 
 #include <pusher/detail/group.hpp>
 #include <pusher/detail/text_hash.hpp>
+#include <pusher/topic.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,13 +32,6 @@ struct filter_node : pattern {
     boost::unordered_flat_map<std::string_view, std::unique_ptr<filter_node>, text_hash> children;
     filter_node* any_level = nullptr; ///< the child `+`
     filter_node* any_rest = nullptr;  ///< the child `#`
-
-    /// The whole filter's text.
-    [[nodiscard]] std::string text() const {
-        if (!parent || !parent->parent)
-            return level;
-        return parent->text() + '/' + level;
-    }
 };
 
 /// Finds the filters that match a topic by walking both level by level (MQTT 5.0, section 4.7): the cost is
@@ -109,25 +104,25 @@ public:
     }
 
     /// Whether one filter matches one topic.
-    [[nodiscard]] static bool matches(std::string_view filter, std::string_view topic) noexcept {
-        if (topic.starts_with('$') && (filter.starts_with('+') || filter.starts_with('#')))
+    [[nodiscard]] static bool matches(const filter_node& filter, std::string_view topic) noexcept {
+        std::array<const filter_node*, max_filter_levels> levels;
+        std::size_t depth = 0;
+        for (const auto* at = &filter; at->parent; at = at->parent)
+            levels[depth++] = at;
+        if (topic.starts_with('$') && (levels[depth - 1]->level == "+" || levels[depth - 1]->level == "#"))
             return false;
-        for (;;) {
-            const auto level = first_level(filter);
+        for (auto i = depth; i-- != 0;) {
+            const std::string_view level = levels[i]->level;
             if (level == "#")
                 return true;
             const auto part = first_level(topic);
             if (level != "+" && level != part)
                 return false;
-            const bool filter_ends = level.size() == filter.size();
-            const bool topic_ends = part.size() == topic.size();
-            if (topic_ends)
-                return filter_ends || filter.substr(level.size()) == "/#";
-            if (filter_ends)
-                return false;
-            filter.remove_prefix(level.size() + 1);
+            if (part.size() == topic.size())
+                return i == 0 || (i == 1 && levels[0]->level == "#");
             topic.remove_prefix(part.size() + 1);
         }
+        return false;
     }
 
 private:

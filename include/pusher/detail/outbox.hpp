@@ -2,8 +2,8 @@
 #pragma once
 
 #include <pusher/detail/encoding.hpp>
+#include <pusher/detail/gap_list.hpp>
 #include <pusher/detail/run.hpp>
-#include <pusher/gap.hpp>
 #include <pusher/overflow_policy.hpp>
 
 #include <algorithm>
@@ -37,37 +37,18 @@ struct scratch {
     std::vector<header> headers;
 };
 
-/// What a subscriber missed of one topic and was not told yet.
-struct pending_gap {
-    shared_text topic;
-    std::uint64_t count = 0;
-    std::uint64_t first_offset = 0; ///< 0: the topic has no history
-    std::uint64_t last_offset = 0;
-    std::uint64_t first_sequence = 0; ///< of the first missed message: the marker goes before what follows it
-
-    [[nodiscard]] gap view() const noexcept {
-        gap g{topic.view(), count, std::nullopt};
-        if (first_offset != 0)
-            g.offsets = gap::range{first_offset, last_offset};
-        return g;
-    }
-};
-
 /// What waits for a session that could not be written to: the rest of a cut frame, then slices of runs and
 /// the session's own replies, in the order of delivery, and the gaps it must be told of.
 ///
 /// It exists only while something waits.
 class outbox {
 public:
-    /// Topics with a gap of their own; the gaps of any further ones are told as one, under the topic `#`.
-    static constexpr std::size_t max_gaps = 1024;
-
     /// Adds a message, or counts it on to the last slice.
     void add(const run_ptr& r, std::uint32_t index) {
         if (!slices_.empty() && slices_.back().messages == r && slices_.back().to == index)
             ++slices_.back().to;
         else
-            slices_.push_back({r, index, index + 1});
+            push(r, index, index + 1);
         ++messages_;
         bytes_ += r->at(index).size();
     }
@@ -75,7 +56,7 @@ public:
     void add(const run_ptr& r, std::uint32_t from, std::uint32_t to) {
         if (from == to)
             return;
-        slices_.push_back({r, from, to});
+        push(r, from, to);
         messages_ += to - from;
         for (auto i = from; i != to; ++i)
             bytes_ += r->at(i).size();
@@ -83,37 +64,14 @@ public:
 
     /// Adds one frame of the session's own: a reply.
     void add_reply(std::string_view reply) {
-        slices_.push_back({nullptr, 0, static_cast<std::uint32_t>(reply.size())});
+        slices_.push_back({nullptr, 0, static_cast<std::uint32_t>(reply.size()), 0});
         replies_.append(reply);
     }
 
     /// The part of a frame that the connection has not taken; it goes before everything else.
     void set_rest(std::string_view bytes) { rest_.assign(bytes); }
 
-    void add_gap(const pending_gap& g) {
-        auto found = std::find_if(gaps_.begin(), gaps_.end(), [&](const pending_gap& other) {
-            return other.topic.same(g.topic) || other.topic.view() == g.topic.view();
-        });
-        if (found == gaps_.end() && gaps_.size() >= max_gaps) {
-            found = std::find_if(
-                gaps_.begin(), gaps_.end(), [](const auto& other) { return other.topic.view() == "#"; });
-            if (found == gaps_.end()) {
-                gaps_.push_back({shared_text("#"), g.count, 0, 0, g.first_sequence});
-                return;
-            }
-            found->count += g.count;
-            return;
-        }
-        if (found == gaps_.end()) {
-            gaps_.push_back(g);
-            return;
-        }
-        found->count += g.count;
-        found->last_offset = std::max(found->last_offset, g.last_offset);
-        if (found->first_offset == 0 || (g.first_offset != 0 && g.first_offset < found->first_offset))
-            found->first_offset = g.first_offset;
-        found->first_sequence = std::min(found->first_sequence, g.first_sequence);
-    }
+    void add_gap(pending_gap g) { gaps_.add(std::move(g)); }
 
     [[nodiscard]] std::string take_rest() noexcept { return std::exchange(rest_, {}); }
 
@@ -124,6 +82,7 @@ public:
     void forget_replies() {
         std::erase_if(slices_, [](const slice& s) { return !s.messages; });
         replies_.clear();
+        replies_taken_ = 0;
     }
 
     [[nodiscard]] std::size_t messages() const noexcept { return messages_; }
@@ -146,10 +105,8 @@ public:
             return false;
         forget_one(*at, at->from);
         dropped(*at->messages, at->from);
-        if (++at->from == at->to) {
-            release(*at);
-            slices_.erase(at);
-        }
+        if (++at->from == at->to)
+            erase(at);
         return true;
     }
 
@@ -161,10 +118,8 @@ public:
             return false;
         forget_one(*at, at->to - 1);
         dropped(*at->messages, at->to - 1);
-        if (--at->to == at->from) {
-            release(*at);
-            slices_.erase(std::next(at).base());
-        }
+        if (--at->to == at->from)
+            erase(std::next(at).base());
         return true;
     }
 
@@ -175,11 +130,41 @@ public:
         return {at->messages.get(), at->to - 1};
     }
 
+    /// Frees runs of which little is wanted here: that little is copied. A few messages of each of many runs
+    /// would hold many times what the limits say.
+    void copy_out() {
+        if (pinned_ <= 4 * (bytes_ + messages_ * run::overhead) + 32 * 1024)
+            return;
+        for (auto& s : slices_) {
+            if (!s.messages || s.messages->footprint() <= 2 * s.messages->footprint(s.from, s.to))
+                continue;
+            auto copy = s.messages->copy(s.from, s.to);
+            release(s);
+            s.messages = std::move(copy);
+            s.to -= s.from;
+            s.from = 0;
+        }
+        pinned_ = 0;
+        const run* last = nullptr;
+        for (auto& s : slices_) {
+            s.charge = s.messages && s.messages.get() != last ? s.messages->footprint() : 0;
+            pinned_ += s.charge;
+            last = s.messages.get();
+        }
+    }
+
+    /// Bytes of the runs that are held, whole.
+    [[nodiscard]] std::size_t pinned() const noexcept { return pinned_; }
+
     /// Writes until everything is out or the connection is blocked.
     /// \param on_told called with each gap that went out.
+    /// \param on_failed called with the run and index of each message that the encoding cannot carry; it
+    /// returns the gap to tell of.
     /// \return how many messages went out; `empty()` tells whether something is left.
-    template <class OnGap>
-    std::size_t drain(const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told);
+    template <class OnGap, class OnFailed>
+    std::size_t drain(
+        const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told,
+        OnFailed&& on_failed);
 
     /// Takes the next message out, for a subscriber in process.
     /// \param f called with the message. \param told called first with each gap that belongs before it.
@@ -187,14 +172,13 @@ public:
     template <class OnMessage, class OnGap>
     bool pop(std::uint64_t epoch, std::vector<header>& headers, OnMessage&& f, OnGap&& told) {
         const auto next = slices_.empty() ? nullptr : &slices_.front();
-        for (std::size_t i = 0; i < gaps_.size();) {
-            if (next && !belongs_before(gaps_[i], *next)) {
-                ++i;
-                continue;
-            }
-            const auto g = std::move(gaps_[i]);
-            gaps_.erase(gaps_.begin() + static_cast<std::ptrdiff_t>(i));
-            told(g.view());
+        if (next) {
+            const auto g = gaps_.before(next->messages->topic(), next->messages->at(next->from).sequence);
+            if (g != gaps_.size())
+                told(gaps_.take(g).view());
+        } else {
+            while (!gaps_.empty())
+                told(gaps_.take(0).view());
         }
         if (!next)
             return false;
@@ -211,11 +195,25 @@ private:
         run_ptr messages;
         std::uint32_t from;
         std::uint32_t to;
+        std::size_t charge; ///< what the run holds; 0 where the slice before has the same
     };
+    using slices = std::deque<slice>;
 
-    static bool belongs_before(const pending_gap& g, const slice& s) noexcept {
-        return s.messages && s.messages->at(s.from).sequence > g.first_sequence &&
-               (g.topic.same(s.messages->topic()) || g.topic.view() == s.messages->topic().view());
+    void push(const run_ptr& r, std::uint32_t from, std::uint32_t to) {
+        const auto charge = !slices_.empty() && slices_.back().messages == r ? 0 : r->footprint();
+        slices_.push_back({r, from, to, charge});
+        pinned_ += charge;
+    }
+
+    void erase(slices::iterator at) {
+        auto& s = *at;
+        const auto next = std::next(at);
+        if (next != slices_.end() && next->messages == s.messages)
+            next->charge = s.charge;
+        else
+            pinned_ -= s.charge;
+        release(s);
+        slices_.erase(at);
     }
 
     void forget_one(const slice& s, std::uint32_t index) noexcept {
@@ -243,10 +241,8 @@ private:
             return;
         }
         forget_one(s, s.from);
-        if (++s.from == s.to) {
-            release(s);
-            slices_.pop_front();
-        }
+        if (++s.from == s.to)
+            erase(slices_.begin());
     }
 
     using frame = scratch::frame;
@@ -254,13 +250,14 @@ private:
     void put_gap(const encoding& as, std::size_t index, scratch& room);
     void fill(const encoding& as, std::uint64_t epoch, scratch& room);
 
-    std::deque<slice> slices_;
+    slices slices_;
     std::string replies_; ///< frames of replies back to back; those before `replies_taken_` are gone
     std::size_t replies_taken_ = 0;
     std::string rest_;
-    std::vector<pending_gap> gaps_;
+    gap_list gaps_;
     std::size_t messages_ = 0;
     std::size_t bytes_ = 0;
+    std::size_t pinned_ = 0;
 };
 
 inline void outbox::put_gap(const encoding& as, std::size_t index, scratch& room) {
@@ -284,12 +281,15 @@ inline void outbox::fill(const encoding& as, std::uint64_t epoch, scratch& room)
             for (auto i = s.from; i != s.to; ++i) {
                 if (room.bytes.size() >= scratch::write_size)
                     return;
-                for (std::size_t g = 0; g != gaps_.size(); ++g)
-                    if (!told[g] && belongs_before(gaps_[g], {s.messages, i, s.to})) {
-                        told[g] = true;
-                        put_gap(as, g, room);
-                    }
-                room.bytes.append(encoded.frame(i));
+                const auto bytes = encoded.frame(i);
+                if (bytes.empty()) // what the encoding cannot carry is dealt with when it is the first
+                    return;
+                const auto g = gaps_.before(s.messages->topic(), s.messages->at(i).sequence);
+                if (g != gaps_.size() && !told[g]) {
+                    told[g] = true;
+                    put_gap(as, g, room);
+                }
+                room.bytes.append(bytes);
                 room.frames.push_back(
                     {frame::kind::queued, static_cast<std::uint32_t>(room.bytes.size()), 0});
             }
@@ -303,15 +303,22 @@ inline void outbox::fill(const encoding& as, std::uint64_t epoch, scratch& room)
             put_gap(as, g, room);
 }
 
-template <class OnGap>
-std::size_t outbox::drain(const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told) {
-    const auto before = messages_;
+template <class OnGap, class OnFailed>
+std::size_t outbox::drain(
+    const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told, OnFailed&& on_failed) {
+    std::size_t sent = 0;
     while (!empty()) {
         if (!rest_.empty()) {
             rest_.erase(0, to.write(rest_, {}));
             if (!rest_.empty())
                 break;
             continue;
+        }
+        for (; !slices_.empty() && slices_.front().messages; pop_front()) {
+            const auto& s = slices_.front();
+            if (!s.messages->encode(as, epoch).frame(s.from).empty())
+                break;
+            gaps_.add(on_failed(*s.messages, s.from));
         }
         fill(as, epoch, room);
         room.ends.clear();
@@ -327,23 +334,24 @@ std::size_t outbox::drain(const encoding& as, sink& to, std::uint64_t epoch, scr
         for (const auto& f : room.frames) {
             if (begin >= taken && f.end != begin)
                 break;
-            if (f.what == frame::kind::gap)
+            if (f.what == frame::kind::gap) {
                 told.push_back(f.gap_index);
-            else
+            } else {
+                sent += slices_.front().messages ? 1 : 0;
                 pop_front();
+            }
             if (f.end > taken)
                 rest_.assign(room.bytes, taken, f.end - taken);
             begin = f.end;
         }
         std::sort(told.begin(), told.end());
-        for (auto g = told.rbegin(); g != told.rend(); ++g) {
-            on_told(gaps_[*g].view());
-            gaps_.erase(gaps_.begin() + *g);
-        }
+        for (auto g : told)
+            on_told(gaps_[g].view());
+        gaps_.erase(told);
         if (taken != room.bytes.size())
             break;
     }
-    return before - messages_;
+    return sent;
 }
 
 } // namespace pusher::inline v0::detail

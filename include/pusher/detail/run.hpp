@@ -43,6 +43,9 @@ public:
         }
     };
 
+    /// What a message takes besides its bytes.
+    static constexpr std::size_t overhead = sizeof(entry);
+
     /// The frames of one encoding.
     struct encoded {
         const encoding* as;
@@ -85,6 +88,12 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.size(); }
+    /// About what the messages take in memory; not counting their encoded form.
+    [[nodiscard]] std::size_t footprint() const noexcept { return bytes_.size() + size() * overhead; }
+    [[nodiscard]] std::size_t footprint(std::uint32_t from, std::uint32_t to) const noexcept {
+        const auto end = to == size() ? bytes_.size() : std::size_t{entries_[to].begin};
+        return end - entries_[from].begin + (to - from) * overhead;
+    }
     [[nodiscard]] const entry& at(std::size_t i) const noexcept { return entries_[i]; }
     [[nodiscard]] const shared_text& topic() const noexcept { return topic_; }
     [[nodiscard]] steady_time born() const noexcept { return born_; }
@@ -156,6 +165,23 @@ public:
             }
         }
         return e;
+    }
+
+    /// A run of its own for some of the messages.
+    [[nodiscard]] boost::intrusive_ptr<run> copy(std::uint32_t from, std::uint32_t to) const {
+        boost::intrusive_ptr<run> made(new run(topic_, receive_time_, born_));
+        made->addressed_ = addressed_;
+        if (in_history())
+            made->keep_in_history(epoch_, offset_of(from));
+        const auto begin = entries_[from].begin;
+        const auto end = to == size() ? bytes_.size() : std::size_t{entries_[to].begin};
+        made->bytes_.assign(bytes_, begin, end - begin);
+        made->entries_.assign(
+            entries_.begin() + static_cast<std::ptrdiff_t>(from),
+            entries_.begin() + static_cast<std::ptrdiff_t>(to));
+        for (auto& e : made->entries_)
+            e.begin -= begin;
+        return made;
     }
 
     /// Frees what can be made again.

@@ -60,7 +60,7 @@ struct catchup {
 
     std::vector<std::unique_ptr<cursor>> cursors;
     std::vector<late> lates;
-    std::vector<pending_gap> gaps; ///< of a handler, which has no outbox
+    gap_list gaps; ///< of a handler, which has no outbox
 
     /// Whether a cursor brings the message of that topic and sequence.
     [[nodiscard]] bool covers(const topic_state* t, std::uint64_t sequence) const noexcept {

@@ -151,8 +151,7 @@ inline void core::read_on(subscriber_base& s) {
     if (!s.catching)
         return;
     while (!s.catching->gaps.empty()) {
-        const auto g = std::move(s.catching->gaps.front());
-        s.catching->gaps.erase(s.catching->gaps.begin());
+        const auto g = s.catching->gaps.take(0);
         observe_gap(s, g.view());
         dispatching_ = true; // what the handler publishes waits, as in a publish
         tell(static_cast<handler_subscriber&>(s), g.view());
@@ -196,9 +195,7 @@ inline void core::read_on(subscriber_base& s) {
             continue;
         ++messages;
         bytes += r->at(place.index).size();
-        if (queue && !deliverable(*queue, *r, place.index)) {
-            drop(*queue, *r, place.index, drop_cause::undeliverable);
-        } else if (queue) {
+        if (queue) {
             box_of(*queue).add(r, place.index);
         } else {
             s.last_sequence = std::max(s.last_sequence, r->at(place.index).sequence);
@@ -236,16 +233,13 @@ inline void core::go_live(subscriber_base& s) {
     }
 }
 
-inline void core::tell_gap(
-    subscriber_base& s, const topic_state& t, std::uint64_t count, std::uint64_t first, std::uint64_t last,
-    std::uint64_t sequence) {
-    const pending_gap g{t.name, count, first, last, sequence};
+inline void core::tell_gap(subscriber_base& s, pending_gap g) {
     if (s.what == subscriber_base::kind::queue) {
-        box_of(static_cast<queue_subscriber&>(s)).add_gap(g);
+        box_of(static_cast<queue_subscriber&>(s)).add_gap(std::move(g));
     } else {
         if (!s.catching)
             s.catching = std::make_unique<catchup>();
-        s.catching->gaps.push_back(g);
+        s.catching->gaps.add(std::move(g));
     }
     schedule_catchup(s);
 }
@@ -260,10 +254,8 @@ inline void core::trimmed(topic_state& t, const history::place& p, std::uint64_t
         passed.push_back(c->who);
         if (!wants(*c->who, t, r, p.index, offset))
             continue;
-        tell_gap(*c->who, t, 1, offset, offset, r.at(p.index).sequence);
-        ++counters_.dropped_trimmed;
-        if (observer_)
-            observer_->at_drop(c->who->info(), t.name.view(), drop_cause::trimmed);
+        tell_gap(*c->who, gap_of(r, p.index));
+        count_drop(*c->who, r, drop_cause::trimmed);
     }
     for (auto* const c : *t.cursors)
         if (c->next == offset)

@@ -116,20 +116,16 @@ inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (s.overflowed)
         return forget_turn(s, head, drop_cause::disconnected);
     const auto& first = turn_.node_at(head);
-    bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
-    bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
-                 !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
-    if (plain && s.to && s.to->wants_ends())
-        plain = !turn_.run_at(turn_.slice_at(first.index()).run)
-                     .messages->encode(*s.as, params_.sequence_epoch)
-                     .has_holes;
-    if (plain && !waits) {
-        write_slice(s, turn_.run_at(turn_.slice_at(first.index()).run).messages);
-    } else if (plain) {
+    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
+    const bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
+                       !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
+    if (plain) {
         const auto& r = turn_.run_at(turn_.slice_at(first.index()).run).messages;
-        box_of(s).add(r, 0, static_cast<std::uint32_t>(r->size()));
+        if (waits)
+            box_of(s).add(r, 0, static_cast<std::uint32_t>(r->size()));
+        else
+            write_slice(s, r);
     } else if (select(s, head)) {
-        waits = (s.to && s.to->wants_ends() && drop_undeliverable(s)) || waits;
         if (waits)
             park_selected(s, 0);
         else
@@ -141,6 +137,8 @@ inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (!s.box)
         return;
     enforce_limits(s);
+    if (s.box)
+        s.box->copy_out();
     if (!s.to && !s.overflowed)
         s.at_queued();
     update_pressure(s);
@@ -149,6 +147,11 @@ inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
 /// The usual case: all that a session gets is one run. Its bytes go out as they are.
 inline void core::write_slice(queue_subscriber& s, const run_ptr& r) {
     const auto& encoded = r->encode(*s.as, params_.sequence_epoch);
+    if (encoded.has_holes) {
+        box_of(s).add(r, 0, static_cast<std::uint32_t>(r->size()));
+        drain(s);
+        return;
+    }
     const auto taken = s.to->write(
         encoded.bytes,
         s.to->wants_ends() ? std::span<const std::uint32_t>(encoded.ends) : std::span<const std::uint32_t>());
@@ -174,6 +177,7 @@ inline void core::write_slice(queue_subscriber& s, const run_ptr& r) {
 inline void core::write_selected(queue_subscriber& s) {
     std::size_t done = 0; // frames that the connection has, whole or in part
     bool blocked = false;
+    bool hole = false; // a message that the encoding cannot carry
     auto& bytes = room_.bytes;
     auto& ends = room_.ends;
     bytes.clear();
@@ -207,7 +211,11 @@ inline void core::write_selected(queue_subscriber& s) {
     };
     for_each_selected(
         [&](const run_ptr& r, std::uint32_t index) {
-            bytes.append(r->encode(*s.as, params_.sequence_epoch).frame(index));
+            const auto frame = r->encode(*s.as, params_.sequence_epoch).frame(index);
+            hole = frame.empty();
+            if (hole)
+                return false;
+            bytes.append(frame);
             ++delivered;
             return ended();
         },
@@ -217,12 +225,13 @@ inline void core::write_selected(queue_subscriber& s) {
         });
     if (!blocked && !bytes.empty())
         write();
-    if (!blocked) {
+    if (!blocked && !hole) {
         counters_.delivered += delivered;
         return;
     }
-    s.blocked = true;
+    s.blocked = blocked;
     park_selected(s, done);
+    drain(s); // does nothing if it is blocked
 }
 
 /// Queues what is selected, but for the first `skip` frames, which the connection has.
@@ -247,10 +256,14 @@ inline void core::park_selected(queue_subscriber& s, std::size_t skip) {
         });
 }
 
-inline void core::drop(queue_subscriber& s, const run& r, std::uint32_t index, drop_cause why) {
-    const auto offset = r.offset_of(index);
-    box_of(s).add_gap({r.topic(), 1, offset, offset, r.at(index).sequence});
-    ++(why == drop_cause::undeliverable ? counters_.dropped_undeliverable : counters_.dropped);
+/// Counts a message that is lost to a subscriber.
+inline void core::count_drop(const subscriber_base& s, const run& r, drop_cause why) {
+    switch (why) {
+    case drop_cause::overflow: ++counters_.dropped; break;
+    case drop_cause::trimmed: ++counters_.dropped_trimmed; break;
+    case drop_cause::disconnected: ++counters_.dropped_disconnected; break;
+    case drop_cause::undeliverable: ++counters_.dropped_undeliverable; break;
+    }
     if (observer_)
         observer_->at_drop(s.info(), r.topic().view(), why);
 }
@@ -258,7 +271,10 @@ inline void core::drop(queue_subscriber& s, const run& r, std::uint32_t index, d
 inline void core::enforce_limits(queue_subscriber& s) {
     auto& box = *s.box;
     while (!s.overflowed && box.over(*s.limits)) {
-        const auto lost = [&](const run& r, std::uint32_t index) { drop(s, r, index, drop_cause::overflow); };
+        const auto dropped = [&](const run& r, std::uint32_t index) {
+            box.add_gap(gap_of(r, index));
+            count_drop(s, r, drop_cause::overflow);
+        };
         auto policy = s.limits->overflow;
         if (s.has_overflow_option) {
             // The arriving message's own policy decides; what arrived last is at the end.
@@ -266,8 +282,8 @@ inline void core::enforce_limits(queue_subscriber& s) {
             policy = policy_for(s, *newest.first, newest.second);
         }
         switch (policy) {
-        case overflow_policy::drop_oldest: box.drop_oldest(lost); break;
-        case overflow_policy::drop_newest: box.drop_newest(lost); break;
+        case overflow_policy::drop_oldest: box.drop_oldest(dropped); break;
+        case overflow_policy::drop_newest: box.drop_newest(dropped); break;
         case overflow_policy::disconnect: overflow(s); break;
         }
     }
@@ -282,7 +298,7 @@ inline void core::overflow(queue_subscriber& s) {
 /// Counts what a session leaves behind.
 inline void core::forget_queued(queue_subscriber& s, drop_cause why) {
     if (s.box) {
-        while (s.box->drop_oldest([&](const run& r, std::uint32_t) { lose(s, r, why); })) {
+        while (s.box->drop_oldest([&](const run& r, std::uint32_t) { count_drop(s, r, why); })) {
         }
         s.box.reset();
     }
@@ -297,16 +313,10 @@ inline void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_caus
     if (select(s, head))
         for_each_selected(
             [&](const run_ptr& r, std::uint32_t) {
-                lose(s, *r, why);
+                count_drop(s, *r, why);
                 return true;
             },
             [](std::string_view) { return true; });
-}
-
-inline void core::lose(const queue_subscriber& s, const run& r, drop_cause why) {
-    ++counters_.dropped_disconnected;
-    if (observer_)
-        observer_->at_drop(s.info(), r.topic().view(), why);
 }
 
 inline void core::update_pressure(queue_subscriber& s) noexcept {
@@ -378,8 +388,12 @@ inline bool core::drain(queue_subscriber& s) {
         return false;
     if (!s.box)
         return true;
-    counters_.delivered +=
-        s.box->drain(*s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); });
+    counters_.delivered += s.box->drain(
+        *s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); },
+        [&](const run& r, std::uint32_t index) {
+            count_drop(s, r, drop_cause::undeliverable);
+            return gap_of(r, index);
+        });
     s.blocked = !s.box->empty();
     if (!s.blocked)
         s.box.reset();
@@ -396,33 +410,14 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
             observe_gap(s, g);
             told(g);
         });
+    s.progressed = true;
+    s.excused = false;
     if (taken)
         ++counters_.delivered;
     update_pressure(s);
     if (s.catching && (!s.box || s.box->messages() <= s.limits->messages / 2))
         schedule_catchup(s);
     return taken;
-}
-
-/// Whether the transport can carry a message; those over a datagram's limit it cannot.
-inline bool core::deliverable(const queue_subscriber& s, run& r, std::uint32_t index) const {
-    return !s.to || !s.to->wants_ends() || !r.encode(*s.as, params_.sequence_epoch).frame(index).empty();
-}
-
-/// Takes what the transport cannot carry out of the selection: deliveries that have failed.
-inline bool core::drop_undeliverable(queue_subscriber& s) {
-    bool any = false;
-    for (std::size_t w = 0; w != selection_.size(); ++w)
-        for (auto left = selection_[w]; left != 0; left &= left - 1) {
-            const auto& at = turn_.log_at(w * 64 + static_cast<std::size_t>(std::countr_zero(left)));
-            auto& r = *turn_.run_at(at.run).messages;
-            if (deliverable(s, r, at.index))
-                continue;
-            selection_[w] &= ~(left & (~left + 1));
-            drop(s, r, at.index, drop_cause::undeliverable);
-            any = true;
-        }
-    return any;
 }
 
 } // namespace pusher::inline v0::detail

@@ -432,7 +432,7 @@ inline subscribe_result core::subscribe(
             const auto first = o.resume ? o.resume->offset + 1 : 0;
             // The count is 0 where it is not known how many of them were for this subscription.
             const bool all = o.resume && o.type.empty() && o.echo;
-            tell_gap(s, *topic, all ? missed : 0, first, first == 0 ? 0 : from - 1, 0);
+            tell_gap(s, {topic->name, all ? missed : 0, first, first == 0 ? 0 : from - 1, 0});
             hold = true;
         }
     }
@@ -483,7 +483,7 @@ inline bool core::matches(const group& g, std::string_view topic, std::string_vi
     const auto& p = pattern_of(const_cast<group&>(g));
     if (p.what == group::kind::topic)
         return static_cast<const topic_state&>(p).name.view() == topic;
-    return filter_table::matches(static_cast<const filter_node&>(p).text(), topic);
+    return filter_table::matches(static_cast<const filter_node&>(p), topic);
 }
 
 inline bool core::matches_live(
