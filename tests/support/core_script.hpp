@@ -67,6 +67,8 @@ public:
 
     void push(const pusher::message& m, std::string& out) const override {
         ++pushed;
+        if (m.payload().size() > longest)
+            return;
         out.append(mark_).append(text_of(m)).append("\n");
     }
     void gap(const pusher::gap& g, std::string& out) const override {
@@ -74,8 +76,9 @@ public:
             out.append(mark_).append(text_of(g)).append("\n");
     }
 
-    mutable std::size_t pushed = 0; ///< how often a message was encoded
-    bool silent = false;            ///< it has no way to tell of a gap
+    mutable std::size_t pushed = 0;                                ///< how often a message was encoded
+    bool silent = false;                                           ///< it has no way to tell of a gap
+    std::size_t longest = std::numeric_limits<std::size_t>::max(); ///< payload that it can carry
 
 private:
     std::string mark_;

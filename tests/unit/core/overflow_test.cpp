@@ -1,0 +1,604 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+// Full outboxes: what is dropped, and how the subscriber is told.
+
+#include <pusher/detail/core.hpp>
+
+#include "catch.hpp"
+#include "core_script.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace test;
+using pusher::overflow_policy;
+
+namespace {
+
+pusher::outbox_params limit(std::size_t messages, overflow_policy policy = overflow_policy::drop_oldest) {
+    pusher::outbox_params l;
+    l.messages = messages;
+    l.overflow = policy;
+    return l;
+}
+
+void publish(core_script& s, std::string_view topic, int from, int to) {
+    for (int n = from; n <= to; ++n)
+        s.publish(topic, std::to_string(n));
+}
+
+} // namespace
+
+TEST_CASE("overflow: drop_oldest keeps up with the present", "[core]") {
+    core_script s;
+    recording_observer seen;
+    s.core.observe(&seen);
+    auto a = s.session(limit(3));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    publish(s, "t", 1, 5);
+    s.turn();
+    CHECK(a->box->messages() == 3);
+    publish(s, "t", 6, 6);
+    s.turn();
+    CHECK(s.core.counters().dropped == 3);
+    seen.take();
+    s.writable(a);
+    CHECK(a->link.frames() == texts{"!t 3", "t=4", "t=5", "t=6"});
+    CHECK(seen.take() == texts{"gap !t 3"});
+    publish(s, "t", 7, 7);
+    s.turn();
+    CHECK(a->link.frames() == texts{"t=7"});
+}
+
+TEST_CASE("overflow: drop_newest keeps an unbroken past", "[core]") {
+    core_script s;
+    auto a = s.session(limit(3, overflow_policy::drop_newest));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    publish(s, "t", 1, 5);
+    s.turn();
+    publish(s, "t", 6, 6);
+    s.turn();
+    CHECK(s.core.counters().dropped == 3);
+    SECTION("nothing follows: the gap is told at the end") {
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"t=1", "t=2", "t=3", "!t 3"});
+    }
+    SECTION("what follows comes after the gap") {
+        s.writable(a, 8);
+        CHECK(a->link.frames() == texts{"t=1", "t=2"});
+        publish(s, "t", 7, 7);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"t=3", "!t 3", "t=7"});
+    }
+}
+
+TEST_CASE("overflow: it is judged on what remains after the connection was tried", "[core]") {
+    core_script s;
+    auto a = s.session(limit(3));
+    s.subscribe(a, "t");
+    publish(s, "t", 1, 20);
+    s.turn();
+    CHECK(a->link.frames().size() == 20);
+
+    // Four of ten go out, a fifth in part; of the other five two are too many.
+    a->link.room = 4 * 6 + 2;
+    publish(s, "t", 100, 109);
+    s.turn();
+    CHECK(s.core.counters().dropped == 2);
+    CHECK(a->link.bytes == "t=100\nt=101\nt=102\nt=103\nt=");
+    s.writable(a);
+    CHECK(
+        a->link.frames() ==
+        texts{"t=100", "t=101", "t=102", "t=103", "t=104", "!t 2", "t=107", "t=108", "t=109"});
+}
+
+TEST_CASE("overflow: disconnect", "[core]") {
+    core_script s;
+    recording_observer seen;
+    s.core.observe(&seen);
+    auto a = s.session(limit(3, overflow_policy::disconnect));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    publish(s, "t", 1, 3);
+    s.turn();
+    CHECK(a->overflows == 0);
+    publish(s, "t", 4, 4);
+    s.turn();
+    CHECK(a->overflows == 1);
+    CHECK(a->overflowed);
+    CHECK_FALSE(a->box);
+    CHECK(s.core.counters().dropped_disconnected == 4);
+    seen.take();
+
+    // Until it is removed nothing is queued any more, and nothing is lost silently.
+    publish(s, "t", 5, 5);
+    s.core.reply(*a, "r\n");
+    s.turn();
+    CHECK(s.core.counters().dropped_disconnected == 5);
+    CHECK(seen.take() == texts{"publish t=5 matched 1", "drop t disconnected"});
+    s.writable(a);
+    CHECK(a->link.bytes.empty());
+    CHECK(a->overflows == 1);
+    s.core.remove(*a);
+    CHECK(s.core.topics() == 0);
+}
+
+TEST_CASE("overflow: bytes", "[core]") {
+    core_script s;
+    auto l = limit(100);
+    l.bytes = 10;
+    auto a = s.session(l);
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    s.publish("t", "12345");
+    s.publish("t", "67890");
+    s.turn();
+    CHECK(a->box->bytes() == 10);
+    s.publish("t", "x");
+    s.turn();
+    CHECK(a->box->bytes() == 6);
+    SECTION("a message that is too big by itself leaves nothing but a gap") {
+        s.publish("t", "12345678901");
+        s.turn();
+        CHECK(a->box->messages() == 0);
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 4"});
+        CHECK_FALSE(a->box);
+    }
+    SECTION("types, keys, ids and headers count") {
+        pusher::publish_options o;
+        o.type = "12";
+        o.key = "34";
+        o.id = "56";
+        CHECK(s.core.publish("t", "7890", o));
+        s.turn();
+        CHECK(a->box->messages() == 1);
+        CHECK(a->box->bytes() == 10);
+    }
+}
+
+TEST_CASE("overflow: one gap marker per topic and flush, in its place", "[core]") {
+    core_script s;
+    auto a = s.session(limit(4));
+    s.subscribe(a, "t");
+    s.subscribe(a, "u");
+    s.subscribe(a, "v");
+    a->link.room = 0;
+    for (int n = 1; n <= 4; ++n) {
+        s.publish("t", std::to_string(n));
+        s.publish("u", std::to_string(n));
+        if (n == 1)
+            s.publish("v", "1");
+        s.turn();
+    }
+    // Left: t3 u3 t4 u4. Lost: t1 u1 v1 t2 u2.
+    s.writable(a);
+    CHECK(a->link.frames() == texts{"!t 2", "t=3", "!u 2", "u=3", "t=4", "u=4", "!v 1"});
+}
+
+TEST_CASE("overflow: gaps in history tell offsets", "[core]") {
+    core_script s(with_history(100));
+    SECTION("drop_oldest") {
+        auto a = s.session(limit(2));
+        s.subscribe(a, "t");
+        s.subscribe(a, "u");
+        a->link.room = 0;
+        publish(s, "t", 1, 3);
+        publish(s, "u", 4, 4);
+        publish(s, "t", 5, 5);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"u@1=4", "!t 3 1-3", "t@4=5"});
+    }
+    SECTION("drop_newest: what lies between was not all missed") {
+        auto a = s.session(limit(2, overflow_policy::drop_newest));
+        s.subscribe(a, "t");
+        a->link.room = 0;
+        publish(s, "t", 1, 3);
+        s.turn();
+        s.writable(a, 6);
+        publish(s, "t", 4, 6);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"t@1=1", "t@2=2", "!t 3 3-6", "t@4=4"});
+    }
+    SECTION("of a type: matching messages alone are counted") {
+        auto a = s.session(limit(1));
+        core_script::options x;
+        x.type = "x";
+        s.subscribe(a, "t", x);
+        a->link.room = 0;
+        for (auto type : {"x", "y", "x", "", "y", "x", ""})
+            s.publish("t", "1", type);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 2 1-3", "t:x@6=1"});
+    }
+}
+
+TEST_CASE("overflow: a subscription's own policy", "[core]") {
+    core_script s;
+    core_script::options newest;
+    newest.overflow = overflow_policy::drop_newest;
+    core_script::options oldest;
+    oldest.overflow = overflow_policy::drop_oldest;
+    core_script::options disconnect;
+    disconnect.overflow = overflow_policy::disconnect;
+    auto a = s.session(limit(2));
+    a->link.room = 0;
+    auto rest = [&] {
+        s.settle();
+        s.writable(a);
+        return a->link.frames();
+    };
+    SECTION("of the arriving message, whatever it pushes out") {
+        s.subscribe(a, "t", newest);
+        s.subscribe(a, "u");
+        publish(s, "u", 1, 2);
+        s.turn();
+        s.publish("t", "3");
+        s.turn();
+        s.publish("u", "4");
+        CHECK(rest() == texts{"!u 1", "u=2", "u=4", "!t 1"});
+    }
+    SECTION("exact decides before filter") {
+        s.subscribe_filter(a, "#", disconnect);
+        s.subscribe(a, "t", newest);
+        publish(s, "t", 1, 3);
+        CHECK(rest() == texts{"t=1", "t=2", "!t 1"});
+        CHECK(a->overflows == 0);
+    }
+    SECTION("then the oldest") {
+        s.subscribe_filter(a, "+", newest);
+        s.subscribe_filter(a, "#", disconnect);
+        publish(s, "t", 1, 3);
+        CHECK(rest() == texts{"t=1", "t=2", "!t 1"});
+        // It stays the oldest when its options change.
+        a->link.unblock(0);
+        s.subscribe_filter(a, "+", oldest);
+        publish(s, "t", 4, 6);
+        CHECK(rest() == texts{"!t 1", "t=5", "t=6"});
+        CHECK(a->overflows == 0);
+        s.unsubscribe_filter(a, "+");
+        a->link.unblock(0);
+        publish(s, "t", 7, 9);
+        rest();
+        CHECK(a->overflows == 1);
+    }
+    SECTION("the session's where the governing one has none") {
+        s.subscribe(a, "t");
+        s.subscribe_filter(a, "#", disconnect);
+        publish(s, "t", 1, 3);
+        CHECK(rest() == texts{"!t 1", "t=2", "t=3"});
+        a->link.unblock(0);
+        for (int n = 0; n != 3; ++n)
+            s.core.broadcast("other", "x"); // no subscription but the filter matches
+        rest();
+        CHECK(a->overflows == 1);
+    }
+    SECTION("taken away again") {
+        s.subscribe(a, "t", disconnect);
+        s.subscribe(a, "t");
+        publish(s, "t", 1, 3);
+        CHECK(rest() == texts{"!t 1", "t=2", "t=3"});
+    }
+    SECTION("by type") {
+        auto typed = newest;
+        typed.type = "x";
+        s.subscribe(a, "t", typed);
+        s.subscribe_filter(a, "#", oldest);
+        for (auto type : {"x", "x", "x", "y"})
+            s.publish("t", "1", type);
+        // The run arrives as one: y is the newest, and pushes out the oldest two.
+        CHECK(rest() == texts{"!t 2", "t:x=1", "t:y=1"});
+    }
+}
+
+TEST_CASE("overflow: replies are never dropped", "[core]") {
+    core_script s;
+    auto a = s.session(limit(1));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    for (int n = 1; n <= 3; ++n) {
+        s.publish("t", std::to_string(n));
+        s.core.reply(*a, "r" + std::to_string(n) + "\n");
+        s.turn();
+    }
+    s.writable(a);
+    CHECK(a->link.frames() == texts{"r1", "r2", "!t 2", "t=3", "r3"});
+}
+
+TEST_CASE("overflow: a gap marker is cut like any frame, and told once", "[core]") {
+    const std::string whole = "!t 2\nt=3\n!u 1\nu=2\n";
+    for (std::size_t piece = 1; piece <= whole.size(); ++piece) {
+        core_script s;
+        auto a = s.session(limit(2));
+        s.subscribe(a, "t");
+        s.subscribe(a, "u");
+        a->link.room = 0;
+        publish(s, "t", 1, 2);
+        publish(s, "u", 1, 1);
+        publish(s, "t", 3, 3);
+        publish(s, "u", 2, 2);
+        s.turn();
+        while (a->link.blocked())
+            s.writable(a, piece);
+        INFO(piece);
+        CHECK(a->link.bytes == whole);
+        CHECK_FALSE(a->box);
+    }
+}
+
+TEST_CASE("overflow: gaps of very many topics are told as one", "[core]") {
+    core_script s;
+    auto a = s.session(limit(1));
+    s.subscribe_filter(a, "#");
+    a->link.room = 0;
+    constexpr int count = pusher::detail::gap_list::max_topics + 100;
+    for (int round = 0; round != 3; ++round)
+        for (int n = 0; n != count; ++n)
+            s.publish("t" + std::to_string(n), "1");
+    s.turn();
+    s.writable(a);
+    const auto got = a->link.frames();
+    CHECK(got.size() == pusher::detail::gap_list::max_topics + 2);
+    std::size_t missed = 0;
+    std::size_t messages = 0;
+    std::size_t summed = 0;
+    for (const auto& frame : got) {
+        if (frame[0] != '!') {
+            ++messages;
+            continue;
+        }
+        missed += std::stoul(frame.substr(frame.find(' ')));
+        summed += frame.starts_with("!# ");
+    }
+    CHECK(messages == 1);
+    CHECK(summed == 1);
+    CHECK(missed + messages == 3 * count);
+}
+
+TEST_CASE("overflow: pressure", "[core]") {
+    core_script s;
+    auto a = s.session(limit(4));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    publish(s, "t", 1, 2);
+    s.turn();
+    CHECK(s.core.pressured() == 0);
+    publish(s, "t", 3, 3);
+    s.turn();
+    CHECK(s.core.pressured() == 1);
+    SECTION("passes") {
+        s.writable(a, 4);
+        CHECK(s.core.pressured() == 0);
+    }
+    SECTION("leaves with the session") {
+        s.core.remove(*a);
+        CHECK(s.core.pressured() == 0);
+    }
+    SECTION("is excused in who takes nothing") {
+        s.core.forget_progress();
+        s.core.excuse_stalled();
+        CHECK(s.core.pressured() == 0);
+        publish(s, "t", 4, 9);
+        s.turn();
+        CHECK(s.core.pressured() == 0);
+        s.writable(a, 1);
+        CHECK(s.core.pressured() == 1);
+        s.core.forget_progress();
+        s.writable(a, 1);
+        s.core.excuse_stalled();
+        CHECK(s.core.pressured() == 1);
+    }
+    SECTION("not in who takes from a queue") {
+        auto q = s.queue(limit(4));
+        s.subscribe(q, "u");
+        publish(s, "u", 1, 4);
+        s.turn();
+        CHECK(s.core.pressured() == 2);
+        s.core.forget_progress();
+        s.core.take(*q, [](const pusher::message&) {}, [](const pusher::gap&) {});
+        s.core.excuse_stalled();
+        CHECK(s.core.pressured() == 1); // its three are over half
+    }
+}
+
+TEST_CASE("overflow: a queue without a connection", "[core]") {
+    core_script s;
+    auto a = s.queue(limit(3));
+    s.subscribe(a, "t");
+    publish(s, "t", 1, 2);
+    CHECK(a->queued == 0);
+    s.turn();
+    CHECK(a->queued == 1);
+    CHECK(s.take(a) == texts{"t=1", "t=2"});
+    CHECK(s.take(a).empty());
+    publish(s, "t", 3, 7);
+    s.turn();
+    CHECK(a->queued == 2);
+    CHECK(s.take(a) == texts{"!t 2", "t=5", "t=6", "t=7"});
+    CHECK(s.core.counters().delivered == 5);
+    CHECK(s.core.counters().dropped == 2);
+
+    // It leaves while it is given a message.
+    publish(s, "t", 8, 9);
+    s.turn();
+    CHECK(s.core.take(*a, [&](const pusher::message&) { s.core.remove(*a); }, [](const pusher::gap&) {}));
+    CHECK(s.core.topics() == 0);
+    CHECK(s.core.counters().dropped_disconnected == 1);
+}
+
+TEST_CASE("overflow: a session without a connection, and the next one", "[core]") {
+    core_script s;
+    text_encoding other("o ");
+    auto a = s.session(limit(3));
+    s.subscribe(a, "t");
+    s.publish("t", "1");
+    s.turn();
+    CHECK(a->link.frames() == texts{"t=1"});
+    SECTION("what comes meanwhile waits, and goes out in the next one's encoding") {
+        s.publish("t", "2");
+        s.core.detach(*a);
+        publish(s, "t", 3, 5);
+        s.turn();
+        CHECK(a->queued == 1);
+        CHECK(a->link.bytes.empty());
+        s.attach(a, other);
+        CHECK(a->link.bytes.empty());
+        s.turn();
+        CHECK(a->link.frames() == texts{"o !t 1", "o t=3", "o t=4", "o t=5"});
+        CHECK_FALSE(a->box);
+    }
+    SECTION("replies and cut frames belong to the connection that is gone") {
+        a->link.room = 2;
+        publish(s, "t", 2, 3);
+        s.core.reply(*a, "r1\n");
+        s.turn();
+        CHECK(a->link.bytes == "t=");
+        s.publish("t", "4");
+        s.core.reply(*a, "r2\n");
+        s.core.detach(*a);
+        s.core.reply(*a, "r3\n"); // nobody there to answer; it waits for the next
+        s.attach(a, other);
+        s.core.reply(*a, "r4\n");
+        s.settle();
+        CHECK(a->link.frames() == texts{"o t=3", "o t=4", "r3", "r4"});
+    }
+    SECTION("one connection replaces another") {
+        a->link.room = 2;
+        publish(s, "t", 2, 3);
+        s.core.reply(*a, "r1\n");
+        s.turn();
+        s.core.reply(*a, "r2\n");
+        s.attach(a, other);
+        s.settle();
+        CHECK(a->link.frames() == texts{"o t=3"});
+    }
+    SECTION("it ends without one") {
+        s.core.detach(*a);
+        publish(s, "t", 2, 3);
+        s.core.remove(*a);
+        s.turn();
+        CHECK(s.core.counters().dropped_disconnected == 2);
+    }
+}
+
+TEST_CASE("overflow: what the encoding cannot carry", "[core]") {
+    core_script s(with_history(10));
+    recording_observer seen;
+    s.core.observe(&seen);
+    s.lines.longest = 3;
+    auto a = s.session();
+    s.subscribe(a, "t");
+    SECTION("a gap in its place, and everything else") {
+        for (auto payload : {"1", "long", "longer", "2", "long"})
+            s.publish("t", payload);
+        s.settle();
+        CHECK(a->link.frames() == texts{"t@1=1", "!t 2 2-3", "t@4=2", "!t 1 5-5"});
+        CHECK_FALSE(a->box);
+        CHECK(s.core.counters().delivered == 2);
+        CHECK(s.core.counters().dropped_undeliverable == 3);
+        const auto what = seen.take();
+        CHECK(std::count(what.begin(), what.end(), "drop t undeliverable") == 3);
+        CHECK(what.back() == "gap !t 1 5-5");
+    }
+    SECTION("among several topics and replies, and cut at every byte") {
+        s.subscribe(a, "u");
+        const std::string whole = "t@1=1\nr\n!u 1 1-1\nu@2=2\n!t 1 2-2\n";
+        for (std::size_t piece = 1; piece <= whole.size(); ++piece) {
+            core_script t(with_history(10));
+            t.lines.longest = 3;
+            auto b = t.session();
+            t.subscribe(b, "t");
+            t.subscribe(b, "u");
+            b->link.room = piece;
+            t.publish("t", "1");
+            t.publish("u", "long");
+            t.core.reply(*b, "r\n");
+            t.publish("t", "long");
+            t.publish("u", "2");
+            t.settle();
+            while (b->link.blocked())
+                t.writable(b, piece);
+            CHECK(b->link.bytes == whole);
+            CHECK_FALSE(b->box);
+        }
+    }
+    SECTION("from the past") {
+        s.unsubscribe(a, "t");
+        publish(s, "t", 1, 1);
+        s.publish("t", "long");
+        publish(s, "t", 3, 3);
+        core_script::options o;
+        o.history = 3;
+        s.subscribe(a, "t", o);
+        s.settle();
+        CHECK(a->link.frames() == texts{"t@1=1", "!t 1 2-2", "t@3=3"});
+    }
+    SECTION("another encoding may: it is judged when it is sent") {
+        text_encoding other("o ");
+        auto b = s.session();
+        s.attach(b, other);
+        s.subscribe(b, "t");
+        s.core.detach(*a);
+        s.publish("t", "long");
+        s.settle();
+        CHECK(b->link.frames() == texts{"o t@1=long"});
+        s.attach(a, other);
+        s.settle();
+        CHECK(a->link.frames() == texts{"o t@1=long"});
+        CHECK(s.core.counters().dropped_undeliverable == 0);
+    }
+    SECTION("with datagrams") {
+        a->link.datagrams = true;
+        s.publish("t", "long");
+        s.publish("t", "1");
+        s.settle();
+        s.publish("t", "long");
+        s.settle();
+        CHECK(a->link.frames() == texts{"!t 1 1-1", "t@2=1", "!t 1 3-3"});
+    }
+}
+
+TEST_CASE("overflow: a few messages of long runs do not hold the runs", "[core]") {
+    core_script s(with_history(1));
+    auto a = s.session(limit(200));
+    core_script::options x;
+    x.type = "x";
+    s.subscribe(a, "t", x);
+    a->link.room = 0;
+    const std::string big(500, 'x');
+    texts expected;
+    for (int turn = 0; turn != 150; ++turn) {
+        for (int n = 0; n != 100; ++n)
+            s.publish("t", big, n % 50 == 7 ? "x" : "y");
+        s.turn();
+        expected.push_back("t:x@" + std::to_string(turn * 100 + 8) + "=" + big);
+        expected.push_back("t:x@" + std::to_string(turn * 100 + 58) + "=" + big);
+        REQUIRE(a->box->pinned() <= 4 * (a->box->bytes() + a->box->messages() * 64) + 32 * 1024);
+    }
+    CHECK(a->box->messages() == 200);
+    expected.erase(expected.begin(), expected.begin() + 100);
+    expected.insert(expected.begin(), "!t 100 8-4958");
+    s.writable(a);
+    CHECK(a->link.frames() == expected);
+    CHECK_FALSE(a->box);
+
+    SECTION("nor does one that takes a message now and then, and drops the newest") {
+        auto b = s.session(limit(100, overflow_policy::drop_newest));
+        s.subscribe(b, "t");
+        b->link.room = 0;
+        for (int turn = 0; turn != 300; ++turn) {
+            for (int n = 0; n != 100; ++n)
+                s.publish("t", big);
+            s.turn();
+            s.writable(b, 510);
+            REQUIRE(b->box->pinned() <= 4 * (b->box->bytes() + b->box->messages() * 64) + 160 * 1024);
+        }
+    }
+}
