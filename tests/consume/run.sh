@@ -12,7 +12,8 @@ work="$build/consume"
 here="$checkout/tests/consume"
 export CXX=g++-12
 
-ways=(find_package tls separate_compilation newer_boost add_subdirectory fetch_content conan by_hand what_is_missing)
+# The longest first, since two run at a time.
+ways=(conan separate_compilation newer_boost by_hand find_package tls add_subdirectory fetch_content what_is_missing)
 
 say() { printf 'consume: %s\n' "$*"; }
 fail() {
@@ -53,7 +54,6 @@ refuses() {
 
 # Installed once, then moved: an installed package names no folder of the machine that it was made on.
 install_pusher() {
-    [ ! -d "$work/prefix" ] || return 0
     quiet cmake -S "$checkout" -B "$work/install" -G Ninja -D CMAKE_INSTALL_PREFIX="$work/elsewhere" \
         -D PUSHER_BUILD_TESTS=OFF -D PUSHER_BUILD_EXAMPLES=OFF -D PUSHER_BUILD_BENCHMARKS=OFF
     quiet cmake --build "$work/install" --target install
@@ -62,22 +62,18 @@ install_pusher() {
 }
 
 find_package() {
-    install_pusher
     build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix"
 }
 
 tls() {
-    install_pusher
     build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON
 }
 
 separate_compilation() {
-    install_pusher
     build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON -D PUSHER_SEPARATE_COMPILATION=ON
 }
 
 newer_boost() {
-    install_pusher
     build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D PUSHER_BOOST_INCLUDE_DIR="$build/boost"
 }
 
@@ -122,7 +118,6 @@ by_hand() {
 
 # What is missing is told when configuring, and how to get it.
 what_is_missing() {
-    install_pusher
     local empty="$work/empty"
     mkdir -p "$empty"
     local use=(cmake -S "$here/find_package" -G Ninja -D CMAKE_PREFIX_PATH="$work/prefix")
@@ -143,10 +138,16 @@ what_is_missing() {
     refuses 'compatible with requested version "9.9"' "${use[@]}" -B "$work/$way/version" -D WANTED_VERSION=9.9
 }
 
-rm -rf "$work"
-mkdir -p "$work"
-[ $# -gt 0 ] || set -- "${ways[@]}"
-for way in "$@"; do
+if [ "${1:-}" = --way ]; then
+    way=$2
     "$way"
     say "$way works"
-done
+    exit
+fi
+
+rm -rf "$work"
+mkdir -p "$work"
+way=install
+install_pusher
+[ $# -gt 0 ] || set -- "${ways[@]}"
+printf '%s\0' "$@" | xargs -0 -n 1 -P 2 "$0" "$build" --way || fail "not every way works"
