@@ -339,6 +339,7 @@ inline void broker_core::cancel() {
         w->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
     for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)
         w->complete({});
+    services_->rest();
 }
 
 template <class CompletionToken>

@@ -103,6 +103,8 @@ public:
         r.version(request_.version());
         r.keep_alive(keep_alive_);
         r.prepare_payload();
+        if (r.result() == boost::beast::http::status::no_content) // RFC 9110, section 8.6
+            r.erase(boost::beast::http::field::content_length);
         std::ostringstream
             text; // its header once, a body that is there already: the simple way is fast enough
         if (request_.method() == boost::beast::http::verb::head) {

@@ -71,6 +71,14 @@ public:
         boost::asio::post(executor_, [object = std::forward<T>(object)] {});
     }
 
+    /// Keeps no work outstanding while nothing is armed: a cancelled deadline leaves the wait for it behind.
+    void rest() noexcept {
+        if (!timers_.empty())
+            return;
+        waits_until_ = time_point::max();
+        timer_.cancel();
+    }
+
     /// The broker is going: nothing is called any more, and no work is kept outstanding.
     void stop() noexcept {
         stopped_ = true;

@@ -70,8 +70,8 @@ public:
                 rest += *control_;
             control_ = std::make_unique<std::string>(std::move(rest));
         }
-        control([&](std::string& out) { say_goodbye(reason, retry, out); });
         rearm();
+        control([&](std::string& out) { say_goodbye(reason, retry, out); });
         held_.clear();
         paused_ = false;
         channel_->read(); // until the peer closes too
@@ -290,10 +290,19 @@ private:
             return true;
         }
         if (phase_ == phase::closing && !awaits_goodbye())
-            channel_->shutdown();
+            linger();
         if (phase_ == phase::open)
             more_control();
         return control_ == nullptr;
+    }
+
+    /// The goodbye is sent, and needs no answer. What the peer is just sending is still read, since closing
+    /// on it would be a reset, which may overtake the goodbye.
+    void linger() noexcept {
+        channel_->shutdown();
+        services_->arm(
+            *this, services::now() + std::min<std::chrono::milliseconds>(
+                                         limits_->close_timeout, std::chrono::milliseconds(500)));
     }
 
     channel_ptr channel_;

@@ -53,8 +53,10 @@ private:
     std::size_t feed(std::span<char> bytes) override {
         const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
         const auto result = decoder_.feed(bytes, most, visitor{*this});
-        if (result.fault != websocket_fault::none && state() == phase::open)
+        if (result.fault != websocket_fault::none && state() == phase::open) {
+            failed_ = true;
             end(to_close_reason(result.fault));
+        }
         return result.consumed;
     }
 
@@ -86,11 +88,14 @@ private:
             control([](std::string& out) { append_frame(out, websocket_opcode::ping, {}); });
     }
 
-    [[nodiscard]] bool awaits_goodbye() const noexcept override { return true; }
+    /// After a fault nothing that the peer sends can be understood, its goodbye neither (RFC 6455, section
+    /// 7.1.7).
+    [[nodiscard]] bool awaits_goodbye() const noexcept override { return !failed_; }
 
     websocket_decoder<websocket_role::server> decoder_;
     std::unique_ptr<std::string> late_pong_;
     std::uint16_t answered_ = 0;
+    bool failed_ = false;
 };
 
 } // namespace pusher::inline v0
