@@ -33,8 +33,8 @@ std::string time_text() {
 
 /// `session 7 (websocket 127.0.0.1:4711, alice)`
 std::string text_of(const pusher::subscriber_info& who) {
-    auto text = "session " + std::to_string(who.id) + " (" + std::string(who.transport) + ' ' +
-                std::string(who.peer);
+    auto text =
+        "session " + std::to_string(who.id) + " (" + std::string(who.transport) + ' ' + std::string(who.peer);
     if (!who.uid.empty())
         text += ", " + std::string(who.uid);
     return text + ')';
@@ -125,8 +125,7 @@ void log::at_error(pusher::error_code ec, std::string_view where) {
         write(log_level::error, std::string(where) + ": " + ec.message());
 }
 
-void log::at_handler_threw(
-    const pusher::subscriber_info& who, std::string_view topic, std::exception_ptr e) {
+void log::at_handler_threw(const pusher::subscriber_info& who, std::string_view topic, std::exception_ptr e) {
     std::string what = "something";
     try {
         std::rethrow_exception(e);

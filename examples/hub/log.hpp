@@ -18,8 +18,8 @@ public:
 
     void at_accept(const pusher::subscriber_info& who) override;
     void at_bind(const pusher::subscriber_info& who) override;
-    void at_subscribe(
-        const pusher::subscriber_info& who, std::string_view topic, std::string_view type) override;
+    void
+    at_subscribe(const pusher::subscriber_info& who, std::string_view topic, std::string_view type) override;
     void at_unsubscribe(
         const pusher::subscriber_info& who, std::string_view topic, std::string_view type) override;
     void at_publish(const pusher::message& m, const pusher::receipt& r) override;

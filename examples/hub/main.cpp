@@ -1,7 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
-// The hub: a broker that is ready to run. It listens at addresses given on the command line, serves a page to try
-// it with, and ends in good order.
+// The hub: a broker that is ready to run. It listens at addresses given on the command line, serves a page to
+// try it with, and ends in good order.
 //
 //   hub                                          # then open http://127.0.0.1:8080/
 //   hub --http 0.0.0.0:80 --tcp off --udp off --history 100 --token s3cret=alice

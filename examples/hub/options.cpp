@@ -24,9 +24,7 @@ to try it with at http://127.0.0.1:8080/. SIGINT and SIGTERM end it in good orde
 
 /// `HOST:PORT` or `[HOST]:PORT`. \throws CLI::ValidationError
 address to_address(const std::string& text) {
-    const auto wrong = [&](const std::string& why) {
-        return CLI::ValidationError("'" + text + "' " + why);
-    };
+    const auto wrong = [&](const std::string& why) { return CLI::ValidationError("'" + text + "' " + why); };
     const auto colon = text.rfind(':');
     if (colon == text.npos)
         throw wrong("is neither HOST:PORT, such as 127.0.0.1:8080, nor off");
@@ -51,7 +49,8 @@ address to_address(const std::string& text) {
 }
 
 /// Adds an option for an address, which `off` takes away.
-void add_address(CLI::App& app, const std::string& name, std::optional<address>& out, const std::string& what) {
+void add_address(
+    CLI::App& app, const std::string& name, std::optional<address>& out, const std::string& what) {
     const auto standard = out->host + ':' + std::to_string(out->port);
     app.add_option_function<std::string>(
            name,
@@ -136,7 +135,8 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
                    out.tokens.push_back(to_token(text));
                check_tokens(out.tokens);
            },
-           "Only who shows one of these secrets may come, and is that user: by `Authorization: Bearer SECRET`, "
+           "Only who shows one of these secrets may come, and is that user: by `Authorization: Bearer "
+           "SECRET`, "
            "by ?token=SECRET, or by the action `auth`")
         ->type_name("SECRET=UID");
     add_choice<log_level>(

@@ -170,7 +170,8 @@ private:
 
     /// There may be something to read.
     void wake() noexcept {
-        if (!reads_ || over_ || (incoming().bytes.empty() && !incoming().ended) || std::exchange(woken_, true))
+        if (!reads_ || over_ || (incoming().bytes.empty() && !incoming().ended) ||
+            std::exchange(woken_, true))
             return;
         later([](memory_channel& c) {
             c.woken_ = false;

@@ -47,8 +47,7 @@ struct memory_params {
 /// See `broker::listen`.
 class memory_listener final : public listener_base {
 public:
-    memory_listener(broker_core& b, const memory_params& p)
-        : port_(p.port) {
+    memory_listener(broker_core& b, const memory_params& p) : port_(p.port) {
         port_->listener_ = this;
         port_->connect_ = [&b, limits = std::make_shared<const link_limits>(p.limits)](
                               memory_channel_params near, memory_channel_params far) -> channel_ptr {
