@@ -103,10 +103,10 @@ public:
     /// has not read, the other one sees a reset and loses what was on its way: what TCP may do.
     void close() noexcept override {
         set_user(nullptr);
-        if (std::exchange(over_, true))
+        over_ = true;
+        if (!std::exchange(wire_->ends[index_], nullptr))
             return;
         auto* const o = other();
-        wire_->ends[index_] = nullptr;
         outgoing().ended = true;
         if (!o)
             return;

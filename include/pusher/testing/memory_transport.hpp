@@ -27,7 +27,7 @@ public:
     ///
     /// \param near what the returned end is like. \param far what the broker's end is like.
     /// \return null if nobody listens.
-    channel_ptr connect(memory_channel_params near = {}, memory_channel_params far = {}) {
+    memory_channel_ptr connect(memory_channel_params near = {}, memory_channel_params far = {}) {
         return listener_ ? connect_(std::move(near), std::move(far)) : nullptr;
     }
 
@@ -35,7 +35,7 @@ private:
     friend class memory_listener;
 
     memory_listener* listener_ = nullptr;
-    std::function<channel_ptr(memory_channel_params, memory_channel_params)> connect_;
+    std::function<memory_channel_ptr(memory_channel_params, memory_channel_params)> connect_;
 };
 
 /// Listens for the native dialect, line by line, from peers in the same process.
@@ -50,7 +50,7 @@ public:
     memory_listener(broker_core& b, const memory_params& p) : port_(p.port) {
         port_->listener_ = this;
         port_->connect_ = [&b, limits = std::make_shared<const link_limits>(p.limits)](
-                              memory_channel_params near, memory_channel_params far) -> channel_ptr {
+                              memory_channel_params near, memory_channel_params far) -> memory_channel_ptr {
             auto ends = memory_channel::connect(b.get_executor(), std::move(near), std::move(far));
             b.accept(std::make_unique<line_link>(std::move(ends.second), b.io(), limits));
             return ends.first;

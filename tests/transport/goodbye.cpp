@@ -1,0 +1,164 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+// How connections end, seen from the other end.
+
+#include <pusher/broker.hpp>
+#include <pusher/testing/memory_channel.hpp>
+#include <pusher/testing/memory_peer.hpp>
+#include <pusher/transport/line_link.hpp>
+#include <pusher/transport/websocket_link.hpp>
+
+#include "catch.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace pusher::testing;
+using pusher::errc;
+using pusher::error_code;
+
+/// A session of a broker, and its peer.
+template <class Link>
+struct session {
+    explicit session(pusher::broker_core& b, pusher::link_limits limits = {})
+        : ends(memory_channel::connect(b.get_executor())),
+          near(ends.first) {
+        b.accept(
+            std::make_unique<Link>(ends.second, b.io(), std::make_shared<const pusher::link_limits>(limits)));
+    }
+
+    std::pair<memory_channel_ptr, memory_channel_ptr> ends;
+    memory_peer near;
+};
+
+std::string close_frame(std::uint16_t code, std::string_view reason) {
+    std::string frame;
+    pusher::append_close_frame(frame, code, reason);
+    return frame;
+}
+
+} // namespace
+
+TEST_CASE("goodbye: once a broker has drained, nothing keeps the event loop running") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    session<pusher::line_link> one(broker);
+    session<pusher::websocket_link> two(broker);
+    io.poll();
+    REQUIRE(broker.stats().sessions == 2); // each with a timeout of minutes
+    std::string line;
+    std::string frame;
+    one.near.on_received([&] {
+        line += one.near.take();
+        one.near.close();
+    });
+    two.near.on_received([&] {
+        frame += two.near.take();
+        two.near.close();
+    });
+    std::optional<error_code> drained;
+    broker.async_drain(20s, [&](error_code ec) { drained = ec; });
+    io.restart();
+    io.run_for(20s);
+    CHECK(io.stopped()); // and not because time was up
+    REQUIRE(drained);
+    CHECK_FALSE(*drained);
+    CHECK(line.find(R"("close":{"code":1001)") != std::string::npos);
+    CHECK(frame.substr(2, 2) == "\x03\xe9");
+}
+
+TEST_CASE("goodbye: a peer without a goodbye of its own does not hold up a drain") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    session<pusher::line_link> silent(broker, {.close_timeout = 1h});
+    io.poll();
+    std::optional<error_code> drained;
+    broker.async_drain(20s, [&](error_code ec) { drained = ec; });
+    io.restart();
+    io.run_for(20s);
+    REQUIRE(drained);
+    CHECK_FALSE(*drained);
+    CHECK(silent.near.received().ends_with('\n'));
+    CHECK(silent.near.ended() == error_code(errc::peer_closed));
+}
+
+TEST_CASE("goodbye: what a peer sends meanwhile is read, so that no reset overtakes the goodbye") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    session<pusher::line_link> talker(broker);
+    talker.near.send(std::string(70'000, 'x')); // too long for a request
+    io.poll();
+    talker.near.send(std::string(200'000, 'x'));
+    io.restart();
+    io.poll();
+    CHECK(talker.near.take_lines().back().find(R"("close":{"code":1009)") != std::string::npos);
+    CHECK(talker.near.ended() == error_code(errc::peer_closed));
+    talker.near.close();
+    io.restart();
+    io.poll();
+    CHECK(broker.stats().sessions == 0);
+}
+
+TEST_CASE("goodbye: a WebSocket that broke the protocol is not waited for") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    session<pusher::websocket_link> bad(broker, {.close_timeout = 1h});
+    std::string unmasked;
+    pusher::append_frame(unmasked, pusher::websocket_opcode::text, "{}");
+    bad.near.send(unmasked);
+    io.poll();
+    CHECK(bad.near.received() == close_frame(1002, "frame not masked"));
+    CHECK(bad.near.ended() == error_code(errc::peer_closed));
+
+    session<pusher::websocket_link> good(broker, {.close_timeout = 1h});
+    std::string goodbye;
+    pusher::append_masked_close_frame(goodbye, 1000, "", 7);
+    good.near.send(goodbye);
+    io.restart();
+    io.poll();
+    CHECK(good.near.received() == close_frame(1000, ""));
+    CHECK(good.near.ended() == error_code(errc::peer_closed));
+}
+
+TEST_CASE("goodbye: a WebSocket that says nothing is given the time for its answer") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    session<pusher::websocket_link> mute(broker, {.close_timeout = 100ms});
+    io.poll();
+    broker.for_each_session([&](const pusher::session_info& s) {
+        boost::asio::post(io, [&broker, id = s.id] { broker.kick(id, "out"); });
+    });
+    io.restart();
+    io.poll();
+    CHECK(mute.near.received() == close_frame(1008, "out"));
+    CHECK_FALSE(mute.near.ended());
+    io.restart();
+    while (!mute.near.ended() && io.run_one_for(5s) != 0) {
+    }
+    CHECK(mute.near.ended() == error_code(errc::peer_closed));
+}
+
+TEST_CASE("goodbye: an answer without content has no Content-Length") {
+    namespace http = boost::beast::http;
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    pusher::http_params params{.listen = std::nullopt};
+    params.handler = [](const pusher::http_connection_ptr& c) {
+        c->respond(pusher::http_response(http::status::no_content, 11));
+        return true;
+    };
+    const auto listener = std::make_shared<pusher::http_listener>(broker, params);
+    broker.add_listener(listener);
+    const auto ends = memory_channel::connect(io.get_executor());
+    memory_peer near(ends.first);
+    listener->take(ends.second, pusher::http_request(http::verb::get, "/anything", 11), {});
+    io.poll();
+    CHECK(near.received() == "HTTP/1.1 204 No Content\r\n\r\n");
+}
