@@ -34,19 +34,31 @@ public:
     template <class Handler>
     static std::shared_ptr<pending_op>
     start(Handler&& handler, const boost::asio::any_io_executor& fallback) {
-        auto slot = boost::asio::get_associated_cancellation_slot(handler);
         boost::asio::any_io_executor work = boost::asio::prefer(
             boost::asio::any_io_executor(boost::asio::get_associated_executor(handler, fallback)),
             boost::asio::execution::outstanding_work.tracked);
         const auto op = std::make_shared<pending_op>(std::forward<Handler>(handler), std::move(work));
-        if (slot.is_connected())
-            slot.assign([weak = std::weak_ptr(op)](boost::asio::cancellation_type type) {
-                const auto self = weak.lock();
-                // Nothing has been taken for it yet, so that every kind of cancellation is a total one.
-                if (self && type != boost::asio::cancellation_type::none)
-                    self->complete(boost::asio::error::operation_aborted, Results()...);
-            });
+        // Nothing has been taken for it yet, so that every kind of cancellation is a total one.
+        op->on_cancel([weak = std::weak_ptr(op)](boost::asio::cancellation_type) {
+            if (const auto self = weak.lock())
+                self->complete(boost::asio::error::operation_aborted, Results()...);
+        });
         return op;
+    }
+
+    /// Calls `f(kind of cancellation)` instead of completing when it is cancelled. `f` must not own this.
+    template <class F>
+    void on_cancel(F f) {
+        // The erased handler's own slot: it has taken over that of the handler inside.
+        auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+        if (!slot.is_connected())
+            return;
+        slot.assign([f = std::move(f)](boost::asio::cancellation_type type) {
+            if (type == boost::asio::cancellation_type::none)
+                return;
+            const auto call = f; // completing destroys what is being called
+            call(type);
+        });
     }
 
     [[nodiscard]] bool done() const noexcept { return !handler_; }
