@@ -20,7 +20,7 @@ namespace pusher::inline v0::detail {
 
 /// A peer's identity at the broker: its subscriptions and outbox are the core's, its connection is the link.
 /// Requests are handled one at a time; while an answer of the host is pending, nothing more is read.
-class session final : public queue_subscriber, public link_owner {
+class session final : public link_owner, public queue_subscriber {
 public:
     enum class phase : std::uint8_t {
         unauthenticated, ///< may only say hello, auth and ping
@@ -42,10 +42,10 @@ public:
         : queue_subscriber(box_limits),
           broker(&b),
           link(std::move(l)),
-          peer(link->peer()),
-          transport(link->transport()) {}
+          peer(link->peer()) {}
 
-    [[nodiscard]] subscriber_info info() const override { return {id, uid.view(), peer, transport}; }
+    [[nodiscard]] std::string_view transport() const noexcept { return link->transport(); }
+    [[nodiscard]] subscriber_info info() const override { return {id, uid.view(), peer, transport()}; }
 
     // link_owner, in impl/session.hpp
     bool at_message(std::string_view text) override;
@@ -58,15 +58,15 @@ public:
     void at_overflow() override;
     void at_deadline();
 
-    broker_core* broker; ///< null: the broker is gone
-    std::unique_ptr<pusher::link> link;
-    std::string peer;
-    std::string_view transport; ///< of static lifetime
-    std::unique_ptr<deadline> timer;
-    std::unique_ptr<close_reason> ending; ///< while closing
+    // The flags come first: there is room for them behind those of the base.
     phase state = phase::open;
     bool answering = false;     ///< a hook of the host has not answered yet
     bool waits_to_read = false; ///< for its replies to be taken
+    broker_core* broker;        ///< null: the broker is gone
+    std::unique_ptr<pusher::link> link;
+    std::string peer;
+    std::unique_ptr<deadline> timer;
+    std::unique_ptr<close_reason> ending; ///< while closing
 };
 
 using session_ptr = boost::intrusive_ptr<session>;

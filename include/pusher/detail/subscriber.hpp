@@ -85,13 +85,13 @@ public:
     /// For observers.
     [[nodiscard]] virtual subscriber_info info() const { return {id, uid.view(), {}, {}}; }
 
-    core* owner = nullptr; ///< null: not, or no more, part of a broker
+    std::uint32_t slot = 0; ///< first, where the count of references leaves room for it
+    core* owner = nullptr;  ///< null: not, or no more, part of a broker
     std::uint64_t id = 0;
     std::uint64_t last_sequence = 0; ///< the newest message that was counted or called for
     compact_vector<sub_ref> subs;
     std::unique_ptr<catchup> catching;
     shared_text uid;
-    std::uint32_t slot = 0;
     std::uint32_t next_order = 0;
     kind what;
     bool scheduled = false;           ///< waits for its turn to be drained, or to read on from history

@@ -38,7 +38,7 @@ inline void broker_core::answered(detail::session& s) {
 
 /// \return false if the host will answer later; then `answered` follows.
 inline bool broker_core::act(detail::session& s, const native_request& r, std::string_view text) {
-    ++stats_of(s.transport).requests;
+    ++stats_of(s.transport()).requests;
     if (const auto refusal = native_refusal(r); !refusal.empty()) {
         fail(s, r, refusal);
         return true;
@@ -71,7 +71,7 @@ inline bool broker_core::authorized(detail::session& s, const native_request& r,
         publishes ? r.publish.type : r.subscribe.type,
         s.uid.view(),
         s.peer,
-        s.transport};
+        s.transport()};
     struct state {
         bool inside = true;
         std::optional<bool> allowed;
@@ -169,7 +169,7 @@ inline bool broker_core::authenticate(detail::session& s, const native_request& 
     authentication_request request;
     request.token = r.token;
     request.peer = s.peer;
-    request.transport = s.transport;
+    request.transport = s.transport();
     struct state {
         bool inside = true;
         bool answered = false;
@@ -219,7 +219,7 @@ inline void broker_core::reply(detail::session& s, const native_request& r, nati
 }
 
 inline void broker_core::fail(detail::session& s, const native_request& r, std::string_view why) {
-    ++stats_of(s.transport).bad_requests;
+    ++stats_of(s.transport()).bad_requests;
     native_reply with;
     with.ok = false;
     with.error_message = why;

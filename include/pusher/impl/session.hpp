@@ -94,7 +94,7 @@ inline void broker_core::accept(std::unique_ptr<link> l) {
         return open(s, authentication_result::anonymous());
     authentication_request request;
     request.peer = s->peer;
-    request.transport = s->transport;
+    request.transport = s->transport();
     set_deadline(*s, params_.authentication_timeout, errc::authentication_timeout);
     start_authentication(request, [this, s](const authentication_result& who) {
         if (s->broker && s->state == detail::session::phase::open)
@@ -104,7 +104,7 @@ inline void broker_core::accept(std::unique_ptr<link> l) {
 
 /// Lets a session in, or says goodbye to it at once.
 inline void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
-    auto& numbers = stats_of(s->transport);
+    auto& numbers = stats_of(s->transport());
     error_code refusal;
     if (stopping_)
         refusal = errc::stopped;
@@ -212,7 +212,7 @@ inline void broker_core::leave(detail::session& s) {
         return;
     core_.remove(s);
     --session_count_;
-    --stats_of(s.transport).sessions;
+    --stats_of(s.transport()).sessions;
 }
 
 /// The link is gone.
@@ -227,7 +227,7 @@ inline void broker_core::end(detail::session& s, const close_reason& reason) {
     outside_.erase(&s);
     s.broker = nullptr;
     if (!was_refused) {
-        auto& numbers = stats_of(s.transport);
+        auto& numbers = stats_of(s.transport());
         ++(!reason.error || reason.error == errc::peer_closed ? numbers.closed_by_peer
                                                               : numbers.closed_by_error);
         ++closed_[reason.error ? reason.error.message() : std::string("closed by the peer")];
@@ -269,7 +269,7 @@ void broker_core::for_each_session(F&& f, std::string_view uid) const {
             return;
         const auto& s = static_cast<const detail::session&>(b);
         f(session_info{
-            s.id, s.uid.view(), s.peer, s.transport, s.subs.size(), s.box ? s.box->messages() : 0,
+            s.id, s.uid.view(), s.peer, s.transport(), s.subs.size(), s.box ? s.box->messages() : 0,
             s.box ? s.box->bytes() : 0});
     };
     if (uid.empty())
