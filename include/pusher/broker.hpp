@@ -141,9 +141,9 @@ public:
     void accept(
         boost::asio::ip::tcp::socket socket, boost::beast::http::request<Body, Fields> request,
         std::string leftover = {}, const http_params& params = {.listen = std::nullopt}) {
-        channel_ptr c(new socket_channel(stream_socket(std::move(socket)), io()));
-        handed_over(params).take(
-            std::move(c), detail::to_http_request(std::move(request)), std::move(leftover));
+        accept(
+            channel_ptr(new socket_channel(stream_socket(std::move(socket)), io())), std::move(request),
+            std::move(leftover), params);
     }
 
     template <class Body, class Fields>
@@ -153,13 +153,26 @@ public:
         accept(stream.release_socket(), std::move(request), std::move(leftover), params);
     }
 
+    /// The same with a connection of another kind, such as TLS (`make_tls_channel` in `ext/tls.hpp`).
+    template <class Body, class Fields>
+    void accept(
+        channel_ptr connection, boost::beast::http::request<Body, Fields> request, std::string leftover = {},
+        const http_params& params = {.listen = std::nullopt}) {
+        handed_over(params).take(
+            std::move(connection), detail::to_http_request(std::move(request)), std::move(leftover));
+    }
+
     /// Takes a connected socket over, as a TCP listener would: the native dialect, line by line.
     /// \param socket on the broker's executor. \throws std::invalid_argument if a limit is out of its range.
     void adopt(stream_socket socket, const link_limits& limits = {}) {
+        adopt(channel_ptr(new socket_channel(std::move(socket), io())), limits);
+    }
+
+    /// The same with a connection of another kind, such as TLS.
+    void adopt(channel_ptr connection, const link_limits& limits = {}) {
         limits.check();
-        channel_ptr c(new socket_channel(std::move(socket), io()));
-        broker_core::accept(
-            std::make_unique<line_link>(std::move(c), io(), std::make_shared<const link_limits>(limits)));
+        broker_core::accept(std::make_unique<line_link>(
+            std::move(connection), io(), std::make_shared<const link_limits>(limits)));
     }
 
     using broker_core::accept;

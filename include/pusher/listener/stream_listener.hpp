@@ -16,7 +16,8 @@
 namespace pusher::inline v0 {
 
 /// Turns an accepted socket into a channel: as it is, or with TLS around it.
-using channel_factory = std::function<channel_ptr(stream_socket, const std::shared_ptr<services>&)>;
+using channel_factory =
+    std::function<channel_ptr(stream_socket, const std::shared_ptr<services>&, const link_limits&)>;
 
 namespace detail {
 
@@ -93,7 +94,7 @@ protected:
 
 private:
     void accepted(stream_socket socket) {
-        channel_ptr c = factory_ ? factory_(std::move(socket), broker_->io())
+        channel_ptr c = factory_ ? factory_(std::move(socket), broker_->io(), *limits_)
                                  : channel_ptr(new socket_channel(std::move(socket), broker_->io()));
         auto address = c->peer_address();
         if (!address.empty() && !addresses_->try_add(detail::counted_address::bytes(address))) {
