@@ -145,6 +145,33 @@ TEST_CASE("goodbye: a WebSocket that says nothing is given the time for its answ
     CHECK(mute.near.ended() == error_code(errc::peer_closed));
 }
 
+TEST_CASE("goodbye: it follows the frame that is under way, also when the outbox has overflowed") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io, {.outbox = {.messages = 2, .overflow = pusher::overflow_policy::disconnect}});
+    session<pusher::line_link> slow(broker);
+    slow.near.send("{\"action\":\"subscribe\",\"params\":{\"topic\":\"a\"}}\n");
+    io.poll();
+    slow.near.pause();
+    slow.ends.second->set_room(1000);
+    (void)slow.near.take();
+    for (int i = 0; i != 8; ++i) {
+        broker.publish("a", std::string(700, 'x'));
+        io.restart();
+        io.poll();
+    }
+    CHECK(broker.stats().dropped_disconnected == 3);
+    slow.near.resume();
+    io.restart();
+    io.poll();
+    const auto lines = slow.near.take_lines();
+    REQUIRE(lines.size() == 4); // one read, one in the channel, one cut
+    for (std::size_t i = 0; i != 3; ++i) {
+        CHECK(lines[i].starts_with(R"({"topic":"a")"));
+        CHECK(lines[i].ends_with("}}"));
+    }
+    CHECK(lines[3].starts_with(R"({"close":{"code":1013)"));
+}
+
 TEST_CASE("goodbye: an answer without content has no Content-Length") {
     namespace http = boost::beast::http;
     boost::asio::io_context io;

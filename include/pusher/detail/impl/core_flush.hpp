@@ -291,7 +291,11 @@ inline void core::enforce_limits(queue_subscriber& s) {
 
 inline void core::overflow(queue_subscriber& s) {
     s.overflowed = true;
+    // The peer has the beginning of this frame: without the rest it would not understand the goodbye.
+    auto rest = s.box ? s.box->take_rest() : std::string();
     forget_queued(s, drop_cause::disconnected);
+    if (!rest.empty())
+        box_of(s).set_rest(rest);
     s.at_overflow();
 }
 
