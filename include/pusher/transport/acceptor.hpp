@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -104,18 +105,25 @@ private:
     void open_path(const std::string& path, int backlog, error_code& ec) {
         namespace asio = boost::asio;
         if (path.empty() || path.size() > 107) { // sockaddr_un
-            ec = asio::error::name_too_long;
+            ec = path.empty() ? asio::error::make_error_code(asio::error::invalid_argument)
+                              : asio::error::make_error_code(asio::error::name_too_long);
             return;
         }
         const asio::local::stream_protocol::endpoint e(path);
-        // A socket file that nobody listens at is left from a process that was killed.
+        // A socket that nobody listens at is left from a process that was killed. Files that are no sockets
+        // refuse connections too, and stay.
         asio::local::stream_protocol::socket probe(services_->executor());
+        probe.open({}, ec);
+        if (ec)
+            return;
+        probe.non_blocking(true, ec); // nor is a listener waited for that is busy
         probe.connect(e, ec);
         if (!ec) {
             ec = asio::error::address_in_use;
             return;
         }
-        if (ec == asio::error::connection_refused)
+        const bool refused = ec == asio::error::connection_refused;
+        if (refused && std::filesystem::is_socket(std::filesystem::symlink_status(path, ec)))
             ::unlink(path.c_str());
         ec = {};
         acceptor_.open(asio::local::stream_protocol(), ec);
