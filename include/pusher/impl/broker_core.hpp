@@ -285,18 +285,15 @@ template <class CompletionToken>
 auto broker_core::async_run(CompletionToken&& token) {
     return boost::asio::async_initiate<CompletionToken, void(error_code)>(
         [this](auto handler) {
-            auto slot = boost::asio::get_associated_cancellation_slot(handler);
             auto op = detail::pending_op<>::start(std::move(handler), get_executor());
             if (stopping_)
                 return op->complete({});
-            if (slot.is_connected())
-                slot.assign([box = inbox_, op](boost::asio::cancellation_type type) {
-                    if (type == boost::asio::cancellation_type::none)
-                        return;
-                    op->complete(boost::asio::error::operation_aborted);
-                    if (box->owner)
-                        box->owner->cancel();
-                });
+            op->on_cancel([box = inbox_, weak = std::weak_ptr(op)](boost::asio::cancellation_type) {
+                if (const auto self = weak.lock())
+                    self->complete(boost::asio::error::operation_aborted);
+                if (box->owner)
+                    box->owner->cancel();
+            });
             run_waiters_.push_back(std::move(op));
         },
         token);
@@ -314,6 +311,8 @@ inline void broker_core::stop_accepting() {
 }
 
 inline void broker_core::cancel() {
+    // A drain that is cut off must not take the sessions that end now for drained.
+    const auto drain = std::exchange(drain_waiter_, nullptr);
     stop_accepting();
     for (const auto& l : listeners_)
         l->abort();
@@ -335,8 +334,8 @@ inline void broker_core::cancel() {
     drain_timer_.cancel();
     for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
         w->complete(errc::stopped);
-    if (const auto w = std::exchange(drain_waiter_, nullptr))
-        w->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
+    if (drain)
+        drain->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
     for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)
         w->complete({});
     services_->rest();
