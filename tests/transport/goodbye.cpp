@@ -172,20 +172,57 @@ TEST_CASE("goodbye: it follows the frame that is under way, also when the outbox
     CHECK(lines[3].starts_with(R"({"close":{"code":1013)"));
 }
 
-TEST_CASE("goodbye: an answer without content has no Content-Length") {
-    namespace http = boost::beast::http;
+namespace {
+
+/// An HTTP listener without sockets.
+struct http_fixture {
+    explicit http_fixture(pusher::http_params params = {}) {
+        params.listen = std::nullopt;
+        params.handler = [](const pusher::http_connection_ptr& c) {
+            c->respond(pusher::http_response(boost::beast::http::status::no_content, 11));
+            return true;
+        };
+        listener = std::make_shared<pusher::http_listener>(broker, params);
+        broker.add_listener(listener);
+        auto ends = memory_channel::connect(io.get_executor());
+        near.emplace(ends.first);
+        listener->take(ends.second, pusher::http_request(boost::beast::http::verb::get, "/anything", 11), {});
+        run();
+    }
+    void run() {
+        io.restart();
+        io.poll();
+    }
+
     boost::asio::io_context io;
-    pusher::broker<> broker(io);
-    pusher::http_params params{.listen = std::nullopt};
-    params.handler = [](const pusher::http_connection_ptr& c) {
-        c->respond(pusher::http_response(http::status::no_content, 11));
-        return true;
-    };
-    const auto listener = std::make_shared<pusher::http_listener>(broker, params);
-    broker.add_listener(listener);
-    const auto ends = memory_channel::connect(io.get_executor());
-    memory_peer near(ends.first);
-    listener->take(ends.second, pusher::http_request(http::verb::get, "/anything", 11), {});
-    io.poll();
-    CHECK(near.received() == "HTTP/1.1 204 No Content\r\n\r\n");
+    pusher::broker<> broker{io};
+    std::shared_ptr<pusher::http_listener> listener;
+    std::optional<memory_peer> near;
+};
+
+} // namespace
+
+TEST_CASE("goodbye: an answer without content has no Content-Length") {
+    http_fixture f;
+    CHECK(f.near->received() == "HTTP/1.1 204 No Content\r\n\r\n");
+    CHECK_FALSE(f.near->ended());
+}
+
+TEST_CASE("goodbye: after an answer to what is no request the connection ends") {
+    http_fixture f;
+    (void)f.near->take();
+    f.near->send("\r\n\r\n");
+    f.run();
+    CHECK(f.near->take().starts_with("HTTP/1.1 400 Bad Request\r\n"));
+    CHECK(f.near->ended() == error_code(errc::peer_closed));
+}
+
+TEST_CASE("goodbye: half a request is answered when time is up, and the connection ends") {
+    http_fixture f({.limits = {.handshake_timeout = 100ms}});
+    (void)f.near->take();
+    f.near->send("GET / HTTP/1.1\r\nHo");
+    while (!f.near->ended() && f.io.run_one_for(5s) != 0) {
+    }
+    CHECK(f.near->take().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+    CHECK(f.near->ended() == error_code(errc::peer_closed));
 }

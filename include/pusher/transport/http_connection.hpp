@@ -194,10 +194,7 @@ private:
             status = http::status::request_header_fields_too_large;
         else if (ec == http::error::body_limit)
             status = http::status::payload_too_large;
-        keep_alive_ = false;
-        in_request_ = true;
-        request_ = {};
-        request_.version(11);
+        give_up_request();
         http_response r(status, 11);
         r.set(http::field::content_type, "application/json");
         r.body() = R"({"error":")" + ec.message() + R"("})";
@@ -225,12 +222,17 @@ private:
             return respond(http_response(http::status::service_unavailable, request_.version()));
         if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
             return end();
+        give_up_request();
+        respond(http_response(http::status::request_timeout, 11));
+    }
+
+    /// What came is no request, or only half of one: it gets an answer, and the connection ends with it.
+    void give_up_request() {
+        parser_.reset();
         keep_alive_ = false;
         in_request_ = true;
         request_ = {};
         request_.version(11);
-        http_response r(http::status::request_timeout, 11);
-        respond(std::move(r));
     }
 
     void send(std::string text) {
