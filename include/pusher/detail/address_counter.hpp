@@ -54,8 +54,10 @@ public:
         return true;
     }
 
-    void remove(std::span<const unsigned char> address) noexcept {
-        const auto at = counts_.find(address_group::of(address));
+    void remove(std::span<const unsigned char> address) noexcept { remove(address_group::of(address)); }
+
+    void remove(const address_group& group) noexcept {
+        const auto at = counts_.find(group);
         assert(at != counts_.end());
         if (at != counts_.end() && --at->second == 0)
             counts_.erase(at);

@@ -21,26 +21,21 @@ using channel_factory =
 
 namespace detail {
 
-/// A channel that gives its place in the count of its address back when it goes.
-class counted_address {
+/// A connection's place in the count of its address, given back when the connection goes.
+class counted_address final : public channel::kept {
 public:
-    counted_address(std::shared_ptr<address_counter> counter, std::string address)
-        : counter_(std::move(counter)),
-          address_(std::move(address)) {}
-    counted_address(const counted_address&) = delete;
-    counted_address& operator=(const counted_address&) = delete;
-    ~counted_address() {
-        if (!address_.empty())
-            counter_->remove(bytes(address_));
-    }
+    counted_address(std::shared_ptr<address_counter> counter, const std::string& address)
+        : group_(address_group::of(bytes(address))),
+          counter_(std::move(counter)) {}
+    ~counted_address() override { counter_->remove(group_); }
 
     static std::span<const unsigned char> bytes(const std::string& address) noexcept {
         return {reinterpret_cast<const unsigned char*>(address.data()), address.size()};
     }
 
 private:
+    address_group group_; // first, where the count of references leaves room for it
     std::shared_ptr<address_counter> counter_;
-    std::string address_;
 };
 
 } // namespace detail
@@ -96,13 +91,14 @@ private:
     void accepted(stream_socket socket) {
         channel_ptr c = factory_ ? factory_(std::move(socket), broker_->io(), *limits_)
                                  : channel_ptr(new socket_channel(std::move(socket), broker_->io()));
-        auto address = c->peer_address();
-        if (!address.empty() && !addresses_->try_add(detail::counted_address::bytes(address))) {
-            broker_->refused(transport());
-            c->close();
-            return;
+        if (const auto address = c->peer_address(); !address.empty()) {
+            if (!addresses_->try_add(detail::counted_address::bytes(address))) {
+                broker_->refused(transport());
+                c->close();
+                return;
+            }
+            c->keep(new detail::counted_address(addresses_, address));
         }
-        c->keep(std::make_shared<detail::counted_address>(addresses_, std::move(address)));
         at_channel(std::move(c));
     }
 

@@ -7,7 +7,6 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -70,15 +69,22 @@ public:
     /// Whether the transport below encrypts.
     [[nodiscard]] virtual bool secure() const noexcept { return false; }
 
-    /// Keeps something for as long as the connection exists.
-    void keep(std::shared_ptr<void> something) noexcept { kept_ = std::move(something); }
+    /// Something that a connection keeps for as long as it exists.
+    class kept : public boost::intrusive_ref_counter<kept, boost::thread_unsafe_counter> {
+    public:
+        kept() = default;
+        kept(const kept&) = delete;
+        kept& operator=(const kept&) = delete;
+        virtual ~kept() = default;
+    };
+    void keep(boost::intrusive_ptr<kept> something) noexcept { kept_ = std::move(something); }
 
 protected:
     [[nodiscard]] channel_user* user() const noexcept { return user_; }
 
 private:
     channel_user* user_ = nullptr;
-    std::shared_ptr<void> kept_;
+    boost::intrusive_ptr<kept> kept_;
 };
 
 using channel_ptr = boost::intrusive_ptr<channel>;

@@ -36,7 +36,8 @@ public:
     /// Bytes that go out before anything else, such as the answer to a handshake, and bytes that were read
     /// along with the request for it.
     void preface(std::string out, std::string in) {
-        held_ = std::move(in);
+        if (!in.empty())
+            held_ = std::make_unique<std::string>(std::move(in));
         control([&](std::string& to) { to = std::move(out); });
     }
 
@@ -50,11 +51,8 @@ public:
         if (phase_ != phase::open || in_feed_)
             return;
         paused_ = false;
-        if (!held_.empty()) {
-            auto held = std::exchange(held_, {});
-            if (!at_bytes(held))
-                return;
-        }
+        if (const auto held = std::exchange(held_, nullptr); held && !at_bytes(*held))
+            return;
         channel_->read();
     }
 
@@ -72,7 +70,7 @@ public:
         }
         rearm();
         control([&](std::string& out) { say_goodbye(reason, retry, out); });
-        held_.clear();
+        held_.reset();
         paused_ = false;
         channel_->read(); // until the peer closes too
     }
@@ -170,7 +168,7 @@ private:
         if (phase_ == phase::closing && !awaits_goodbye())
             return true;
         if (paused_) { // bytes came with the last read that was under way
-            held_.append(bytes.data(), bytes.size());
+            hold(bytes);
             return false;
         }
         requests_ = 0;
@@ -183,14 +181,24 @@ private:
             return true;
         if (!paused_)
             return true;
-        held_.insert(0, bytes.data() + used, bytes.size() - used);
-        if (std::exchange(yielded_, false))
+        hold(bytes.subspan(used));
+        if (yielded_) {
+            yielded_ = false;
             services_->post([channel = channel_, this] {
                 // The channel outlives the link; without a user the link is gone.
                 if (channel->has_user(this))
                     resume();
             });
+        }
         return false;
+    }
+
+    void hold(std::span<const char> bytes) {
+        if (bytes.empty())
+            return;
+        if (!held_)
+            held_ = std::make_unique<std::string>();
+        held_->append(bytes.data(), bytes.size());
     }
 
     void at_writable() final {
@@ -308,18 +316,19 @@ private:
     channel_ptr channel_;
     std::shared_ptr<services> services_;
     std::shared_ptr<const link_limits> limits_;
-    std::string held_; ///< came in, and waits until reading goes on
+    std::unique_ptr<std::string> held_; ///< came in, and waits until reading goes on
     std::unique_ptr<std::string> control_;
     std::unique_ptr<close_reason> reason_; ///< why the session is being closed
     services::time_point heard_;
     services::time_point beat_{};
     services::time_point progress_;
-    std::size_t requests_ = 0; ///< handled in this turn
-    phase phase_ = phase::open;
-    bool paused_ = true;
-    bool in_feed_ = false;
-    bool yielded_ = false;
-    bool blocked_ = false;
+    // These leave room behind them that kinds of links may use.
+    std::uint32_t requests_ = 0; ///< handled in this turn
+    phase phase_ : 2 = phase::open;
+    bool paused_ : 1 = true;
+    bool in_feed_ : 1 = false;
+    bool yielded_ : 1 = false;
+    bool blocked_ : 1 = false;
 };
 
 } // namespace pusher::inline v0

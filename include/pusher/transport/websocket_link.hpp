@@ -92,10 +92,11 @@ private:
     /// 7.1.7).
     [[nodiscard]] bool awaits_goodbye() const noexcept override { return !failed_; }
 
+    // First, where the base leaves room for them.
+    bool failed_ = false;
+    std::uint16_t answered_ = 0;
     websocket_decoder<websocket_role::server> decoder_;
     std::unique_ptr<std::string> late_pong_;
-    std::uint16_t answered_ = 0;
-    bool failed_ = false;
 };
 
 } // namespace pusher::inline v0
