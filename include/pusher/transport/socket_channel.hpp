@@ -3,7 +3,9 @@
 
 #include <pusher/transport/channel.hpp>
 #include <pusher/transport/services.hpp>
+#include <pusher/transport/socket_executor.hpp>
 
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -49,11 +51,17 @@ inline std::string address_bytes(const boost::asio::ip::address& a) {
 /// socket only when that fails; it reads into the buffer that all links share.
 class socket_channel final : public channel {
 public:
+    /// Takes the socket out of `socket`, which may be of any context.
     socket_channel(stream_socket socket, std::shared_ptr<services> s)
-        : socket_(std::move(socket)),
-          services_(std::move(s)) {
-        error_code ignored;
-        socket_.non_blocking(true, ignored);
+        : services_(std::move(s)),
+          socket_(detail::socket_executor(*services_)) {
+        error_code ec;
+        const auto protocol = socket.local_endpoint(ec).protocol();
+        const auto handle = socket.release(ec);
+        if (!ec)
+            socket_.assign(protocol, handle, ec);
+        if (!ec)
+            socket_.non_blocking(true, ec);
     }
 
     std::size_t write(std::span<const char> bytes) noexcept override {
@@ -163,8 +171,8 @@ private:
         });
     }
 
-    stream_socket socket_;
     std::shared_ptr<services> services_;
+    boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, detail::socket_executor> socket_;
     bool reads_ = false;
     bool waits_to_write_ = false;
     bool failed_ = false;
