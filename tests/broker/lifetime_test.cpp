@@ -203,8 +203,9 @@ TEST_CASE("lifetime: async_run is cancelled, and the broker with it", "[broker]"
 }
 
 TEST_CASE("lifetime: a listener that is stopped, and one that was dropped", "[broker]") {
-    broker_script s;
     pusher::testing::memory_port port;
+    pusher::testing::memory_port another;
+    broker_script s;
     pusher::testing::memory_params at{&port};
     error_code ec;
     s.broker.listen(at, ec);
@@ -217,7 +218,6 @@ TEST_CASE("lifetime: a listener that is stopped, and one that was dropped", "[br
     CHECK_THROWS_AS(s.broker.listen(at, ec), std::invalid_argument);
 
     client a(s);
-    pusher::testing::memory_port another;
     auto l = s.broker.listen(pusher::testing::memory_params{&another});
     CHECK(l);
     l.stop();
