@@ -155,7 +155,7 @@ public:
         if (this != &other) {
             close();
             state_ = std::move(other.state_);
-            receiver_ = std::exchange(other.receiver_, nullptr);
+            receiver_ = std::move(other.receiver_);
         }
         return *this;
     }
@@ -167,7 +167,7 @@ public:
             if (s->owner)
                 s->owner->remove(*s);
             if (receiver_)
-                std::exchange(receiver_, nullptr)->end(errc::closed);
+                receiver_->end(errc::closed);
         }
     }
 
@@ -237,7 +237,7 @@ public:
                 else
                     op->complete(errc::closed, {});
             },
-            token, boost::intrusive_ptr<detail::receive_subscriber>(receiver_),
+            token, receiver_,
             receiver_ ? receiver_->executor : boost::asio::any_io_executor(boost::asio::system_executor()));
     }
 
@@ -248,7 +248,7 @@ private:
           receiver_(receiver) {}
 
     detail::subscriber_ptr state_;
-    detail::receive_subscriber* receiver_ = nullptr; ///< the same object, if it is one
+    boost::intrusive_ptr<detail::receive_subscriber> receiver_; ///< the same object, if it is one
 };
 
 } // namespace pusher::inline v0

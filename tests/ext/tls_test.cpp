@@ -122,13 +122,10 @@ TEST_CASE("TLS: lines") {
     }
     SECTION("a line that is too long") {
         tls_line_client a(io, port, context);
-        std::thread sender([&] {
-            error_code ignored;
-            asio::write(a.stream, asio::buffer(std::string(200'000, 'x')), ignored);
-        });
+        // Little enough for the kernel to take whole: a stream is not for two threads.
+        asio::write(a.stream, asio::buffer(std::string(70'000, 'x')));
         CHECK(holds(a.line(), "longer than 65536 bytes"));
         CHECK(holds(a.line(), "1009"));
-        sender.join();
     }
     SECTION("a new key in the middle of it") {
         tls_line_client a(io, port, context);
