@@ -145,7 +145,11 @@ private:
 
     template <class S>
     static auto& socket(S& stream) noexcept {
-        return boost::beast::get_lowest_layer(stream).lowest_layer();
+        auto& lowest = boost::beast::get_lowest_layer(stream);
+        if constexpr (requires { lowest.socket(); }) // of Beast's
+            return lowest.socket();
+        else
+            return lowest.lowest_layer();
     }
 
     [[nodiscard]] std::size_t room() const noexcept {

@@ -42,7 +42,7 @@ public:
     }
 
     std::size_t write(std::span<const char> bytes, std::span<const std::uint32_t>) noexcept override {
-        if (phase_ != phase::open || !send_control())
+        if (phase_ != phase::open || (!owner()->mid_frame() && !send_control()))
             return 0;
         return send(bytes);
     }
@@ -211,6 +211,9 @@ private:
         if (!owner()->mid_frame() && !send_control())
             return;
         owner()->at_writable();
+        // What could not go into the middle of a frame, if nothing has followed that frame.
+        if (phase_ == phase::open && !blocked_ && !owner()->mid_frame())
+            send_control();
     }
 
     void at_end(error_code ec) final {
