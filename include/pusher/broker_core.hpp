@@ -97,7 +97,7 @@ public:
     subscriber make_subscriber(F handler) {
         detail::subscriber_ptr s(new detail::callback_subscriber<F>(std::move(handler)));
         add(s);
-        return subscriber(std::move(s));
+        return subscriber(std::move(s), get_executor());
     }
 
     /// An identity in process that takes its messages by `subscriber::async_receive`.

@@ -154,6 +154,7 @@ public:
     subscriber& operator=(subscriber&& other) noexcept {
         if (this != &other) {
             close();
+            executor_ = other.executor_;
             state_ = std::move(other.state_);
             receiver_ = std::move(other.receiver_);
         }
@@ -237,16 +238,20 @@ public:
                 else
                     op->complete(errc::closed, {});
             },
-            token, receiver_,
-            receiver_ ? receiver_->executor : boost::asio::any_io_executor(boost::asio::system_executor()));
+            token, receiver_, executor_);
     }
 
 private:
     friend class broker_core;
-    explicit subscriber(detail::subscriber_ptr s, detail::receive_subscriber* receiver = nullptr) noexcept
-        : state_(std::move(s)),
+    subscriber(
+        detail::subscriber_ptr s, const boost::asio::any_io_executor& executor,
+        detail::receive_subscriber* receiver = nullptr)
+        : executor_(executor),
+          state_(std::move(s)),
           receiver_(receiver) {}
 
+    boost::asio::any_io_executor executor_ =
+        boost::asio::system_executor(); ///< of the broker, once it has one
     detail::subscriber_ptr state_;
     boost::intrusive_ptr<detail::receive_subscriber> receiver_; ///< the same object, if it is one
 };

@@ -143,7 +143,7 @@ inline subscriber broker_core::make_subscriber() {
     auto* const receiver = new detail::receive_subscriber(params_.outbox, get_executor());
     detail::subscriber_ptr s(receiver);
     add(s);
-    return subscriber(std::move(s), receiver);
+    return subscriber(std::move(s), get_executor(), receiver);
 }
 
 // ---- publishing
