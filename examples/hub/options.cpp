@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iostream>
-#include <map>
+#include <utility>
 
 namespace hub {
 
@@ -19,12 +19,18 @@ namespace {
 
 constexpr const char* description = R"(A publish/subscribe hub for TCP, UDP, WebSocket and server-sent events.
 
-It prints a line for each address that it listens at, such as `listening http 127.0.0.1:8080`, and serves a page
-to try it with at http://127.0.0.1:8080/. SIGINT and SIGTERM end it in good order.)";
+It prints a line for each address that it listens at, such as `listening http 127.0.0.1:8080`, and serves a
+page to try it with at http://127.0.0.1:8080/. SIGINT and SIGTERM end it in good order.
+
+An address is HOST:PORT, where port 0 takes a free one, or `off`. A token's secret is shown by the header
+`Authorization: Bearer SECRET`, by `?token=SECRET`, or by the action `auth`.
+)";
 
 /// `HOST:PORT` or `[HOST]:PORT`. \throws CLI::ValidationError
-address to_address(const std::string& text) {
-    const auto wrong = [&](const std::string& why) { return CLI::ValidationError("'" + text + "' " + why); };
+address to_address(const std::string& option, const std::string& text) {
+    const auto wrong = [&](const std::string& why) {
+        return CLI::ValidationError(option + ": '" + text + "' " + why);
+    };
     const auto colon = text.rfind(':');
     if (colon == text.npos)
         throw wrong("is neither HOST:PORT, such as 127.0.0.1:8080, nor off");
@@ -54,13 +60,13 @@ void add_address(
     const auto standard = out->host + ':' + std::to_string(out->port);
     app.add_option_function<std::string>(
            name,
-           [&out](const std::string& text) {
+           [&out, name](const std::string& text) {
                if (text == "off")
                    out.reset();
                else
-                   out = to_address(text);
+                   out = to_address(name, text);
            },
-           what + "; off: not at all; port 0: one that is free")
+           what)
         ->type_name("HOST:PORT")
         ->default_str(standard);
 }
@@ -73,24 +79,21 @@ token to_token(const std::string& text) {
     return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-template <class Value>
-std::vector<std::string> names_of(const std::map<std::string, Value>& values) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : values)
-        names.push_back(name);
-    return names;
-}
-
 /// Adds an option whose values have names.
 template <class Value>
-CLI::Option* add_choice(
-    CLI::App& app, const std::string& name, Value& out, const std::map<std::string, Value>& values,
-    const std::string& standard, const std::string& what) {
-    return app
-        .add_option_function<std::string>(
-            name, [&out, values](const std::string& text) { out = values.at(text); }, what)
-        ->check(CLI::IsMember(names_of(values)))
-        ->default_str(standard);
+void add_choice(
+    CLI::App& app, const std::string& name, Value& out,
+    const std::vector<std::pair<std::string, Value>>& values, const std::string& standard,
+    const std::string& what) {
+    std::vector<std::string> names;
+    for (const auto& [text, value] : values)
+        names.push_back(text);
+    const auto set = [&out, values](const std::string& chosen) {
+        for (const auto& [text, value] : values)
+            if (text == chosen)
+                out = value;
+    };
+    app.add_option_function<std::string>(name, set, what)->check(CLI::IsMember(names))->default_str(standard);
 }
 
 void check_tokens(const std::vector<token>& tokens) {
@@ -135,9 +138,7 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
                    out.tokens.push_back(to_token(text));
                check_tokens(out.tokens);
            },
-           "Only who shows one of these secrets may come, and is that user: by `Authorization: Bearer "
-           "SECRET`, "
-           "by ?token=SECRET, or by the action `auth`")
+           "Only who shows a SECRET may come, and is UID then; without tokens everybody may")
         ->type_name("SECRET=UID");
     add_choice<log_level>(
         app, "--log-level", out.log_level,
