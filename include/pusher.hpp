@@ -65,6 +65,7 @@
 #include <pusher/transport/link_limits.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_channel.hpp>
+#include <pusher/transport/socket_executor.hpp>
 #include <pusher/transport/sse_link.hpp>
 #include <pusher/transport/stream_link.hpp>
 #include <pusher/transport/udp_link.hpp>

@@ -173,7 +173,7 @@ namespace {
 /// A client that does as it is told by a script, over a channel whose socket may fail.
 class scripted_client final : public pusher::channel_user {
 public:
-    scripted_client(asio::io_context& io, pusher::channel_ptr c) : io_(io), channel_(std::move(c)) {
+    explicit scripted_client(pusher::channel_ptr c) : channel_(std::move(c)) {
         channel_->set_user(this);
         out_ = "{\"action\":\"subscribe\",\"params\":{\"topic\":\"t\"}}\n"
                "{\"action\":\"publish\",\"params\":{\"topic\":\"t\",\"payload\":\"" +
@@ -202,7 +202,6 @@ public:
     [[nodiscard]] bool done() const { return done_; }
 
 private:
-    asio::io_context& io_;
     pusher::channel_ptr channel_;
     std::string out_;
     std::string in_;
@@ -230,11 +229,9 @@ TEST_CASE("TLS: clients break off at every read and write") {
         auto socket = connect(io, port);
         socket.set_option(asio::socket_base::linger(by_reset, 0));
         {
-            scripted_client c(
-                io,
-                faulty_channel::start(
-                    faulty_stream(faulty_socket(pusher::stream_socket(std::move(socket)), faults), context),
-                    services, ssl::stream_base::client, {0ms, 1s}));
+            scripted_client c(faulty_channel::start(
+                faulty_stream(faulty_socket(pusher::stream_socket(std::move(socket)), faults), context),
+                services, ssl::stream_base::client, {0ms, 1s}));
             while (!c.over() && io.run_one() != 0) {
             }
             CHECK(c.over());
