@@ -11,6 +11,8 @@
 #include <boost/json/parse.hpp>
 
 #if defined(WITH_TLS)
+#include <pusher/ext/tls.hpp>
+
 #include <boost/asio/ssl/context.hpp>
 #endif
 

@@ -77,9 +77,10 @@ inline void add_extension(X509* certificate, int nid, const char* value) {
 } // namespace detail
 
 /// \param issuer who signs it; null: it signs itself, and can sign others.
-/// \param password what the key is encrypted with; empty: it is not.
-inline identity
-make_identity(const std::string& name, const identity* issuer = nullptr, const std::string& password = {}) {
+/// \param password what the key is encrypted with; empty: it is not. \param hosts whose it is.
+inline identity make_identity(
+    const std::string& name, const identity* issuer = nullptr, const std::string& password = {},
+    const char* hosts = "IP:127.0.0.1,DNS:localhost") {
     using namespace detail;
     const auto key = make_key();
     const certificate_ptr c(X509_new());
@@ -92,7 +93,7 @@ make_identity(const std::string& name, const identity* issuer = nullptr, const s
     const auto* const text = reinterpret_cast<const unsigned char*>(name.c_str());
     auto* const subject = X509_get_subject_name(c.get());
     good(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, text, -1, -1, 0) == 1);
-    add_extension(c.get(), NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
+    add_extension(c.get(), NID_subject_alt_name, hosts);
     if (issuer) {
         const bio_ptr from(BIO_new_mem_buf(issuer->certificate.data(), -1));
         const certificate_ptr ca(PEM_read_bio_X509(from.get(), nullptr, nullptr, nullptr));

@@ -24,6 +24,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace pusher::inline v0 {
 
@@ -78,12 +79,12 @@ namespace detail {
 /// PEM, and where it is from.
 struct pem_source {
     std::string text;
-    std::string name; ///< such as `tls_params: key_file /etc/key.pem`
+    std::string name; ///< such as `tls_params: key`, or `tls_params: key_file /etc/key.pem`
 
     /// \throws boost::system::system_error if the file cannot be read.
-    pem_source(const char* what, const std::string& file, const std::string& given)
+    pem_source(std::string what, const std::string& file, const std::string& given)
         : text(given),
-          name(std::string("tls_params: ") + what) {
+          name(std::move(what)) {
         if (file.empty())
             return;
         name += "_file " + file;
@@ -157,20 +158,24 @@ inline void use_key(boost::asio::ssl::context& context, const pem_source& pem, s
         pem.fail("the key does not belong to the certificate");
 }
 
-inline void trust_clients(SSL_CTX* context, const pem_source& pem, bool required) {
+/// \param announced whether the peer is told whose certificates are asked for.
+inline void add_authorities(SSL_CTX* context, const pem_source& pem, bool announced) {
     const auto bio = pem_reader(pem);
     auto* const store = SSL_CTX_get_cert_store(context);
     bool any = false;
     while (const openssl_ptr<X509> authority{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
         if (X509_STORE_add_cert(store, authority.get()) != 1 ||
-            SSL_CTX_add_client_CA(context, authority.get()) != 1)
+            (announced && SSL_CTX_add_client_CA(context, authority.get()) != 1))
             pem.fail("holds a certificate that cannot be used");
         any = true;
     }
     if (!any || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
         pem.fail(any ? "holds a certificate that cannot be read" : "holds no certificate in PEM");
     ERR_clear_error();
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+}
+
+inline int version_number(tls_version v) noexcept {
+    return v == tls_version::tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
 }
 
 /// Chooses `http/1.1` if the client offers it.
@@ -202,16 +207,16 @@ inline std::shared_ptr<boost::asio::ssl::context> make_tls_context(const tls_par
     auto context = std::make_shared<boost::asio::ssl::context>(boost::asio::ssl::context::tls_server);
     auto* const c = context->native_handle();
     SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_min_proto_version(
-        c, p.minimum_version == tls_version::tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(c, detail::version_number(p.minimum_version));
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-    const detail::pem_source certificate("certificate", p.certificate_file, p.certificate);
-    detail::use_certificate(*context, certificate);
-    detail::use_key(*context, detail::pem_source("key", p.key_file, p.key), p.key_password);
+    detail::use_certificate(*context, {"tls_params: certificate", p.certificate_file, p.certificate});
+    detail::use_key(*context, {"tls_params: key", p.key_file, p.key}, p.key_password);
     if (!p.client_authorities_file.empty() || !p.client_authorities.empty()) {
-        const detail::pem_source authorities(
-            "client_authorities", p.client_authorities_file, p.client_authorities);
-        detail::trust_clients(c, authorities, p.client_certificate_required);
+        detail::add_authorities(
+            c, {"tls_params: client_authorities", p.client_authorities_file, p.client_authorities}, true);
+        SSL_CTX_set_verify(
+            c, SSL_VERIFY_PEER | (p.client_certificate_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+            nullptr);
         // Without a name for what its tickets are good for, a server that asks for certificates resumes
         // nothing.
         static constexpr unsigned char name[] = {'p', 'u', 's', 'h', 'e', 'r'};
