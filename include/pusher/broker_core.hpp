@@ -295,6 +295,7 @@ private:
     bool watching_ = false;
     bool stopping_ = false;
     bool drained_ = false;
+    bool drain_scheduled_ = false;
 
     struct inbox;
     std::shared_ptr<inbox> inbox_;

@@ -256,8 +256,12 @@ inline void broker_core::check_waiters() {
     if (!writable_waiters_.empty() && writable())
         for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
             w->complete({});
-    if (drain_waiter_)
-        drain_on();
+    if (drain_waiter_ && !std::exchange(drain_scheduled_, true))
+        services_->post([this] { // once for all who end in this turn, and not from inside one of them
+            drain_scheduled_ = false;
+            if (drain_waiter_ && !drained_)
+                drain_on();
+        });
 }
 
 /// While publishers wait, sessions that take nothing are found out and not waited for any more.

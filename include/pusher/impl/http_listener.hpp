@@ -8,6 +8,7 @@
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <iterator>
 #include <sstream>
@@ -43,7 +44,15 @@ http_request to_http_request(boost::beast::http::request<Body, Fields> r) {
     }
 }
 
-inline std::string_view target_of(const http_request& r) { return {r.target().data(), r.target().size()}; }
+/// The path and the query; a request as for a proxy names the server before them (RFC 9112, section 3.2.2).
+inline std::string_view target_of(const http_request& r) {
+    std::string_view target(r.target().data(), r.target().size());
+    if (const auto scheme = target.find("://"); scheme != target.npos && scheme < target.find('/')) {
+        const auto path = target.find_first_of("/?", scheme + 3);
+        target = path == target.npos ? "/" : target.substr(path);
+    }
+    return target;
+}
 
 } // namespace detail
 
@@ -56,11 +65,16 @@ http_listener::response(const http_connection& c, boost::beast::http::status sta
     r.set(http::field::server, "pusher/" PUSHER_VERSION_STRING);
     r.set(http::field::cache_control, "no-cache");
     // A foreign origin that got this far is an allowed one: the browser must be told, or the page gets
-    // nothing.
+    // nothing. Where all are allowed, none may use what its visitor's cookies open.
     if (const auto origin = request.find(http::field::origin); origin != request.end()) {
-        r.set(http::field::access_control_allow_origin, origin->value());
-        r.set(http::field::access_control_allow_credentials, "true");
-        r.set(http::field::vary, "Origin");
+        const auto& allowed = params_.allowed_origins;
+        if (std::find(allowed.begin(), allowed.end(), "*") != allowed.end()) {
+            r.set(http::field::access_control_allow_origin, "*");
+        } else {
+            r.set(http::field::access_control_allow_origin, origin->value());
+            r.set(http::field::access_control_allow_credentials, "true");
+            r.set(http::field::vary, "Origin");
+        }
     }
     return r;
 }
@@ -87,6 +101,10 @@ inline void http_listener::refuse(
         r.erase(http::field::access_control_allow_origin);
         r.erase(http::field::access_control_allow_credentials);
     }
+    if (status == http::status::service_unavailable)
+        r.set(
+            http::field::retry_after,
+            std::to_string(std::chrono::ceil<std::chrono::seconds>(broker().retry_hint()).count()));
     r.set(http::field::content_type, "application/json");
     append_http_error(r.body(), message);
     c->respond(std::move(r));
@@ -133,8 +151,11 @@ inline void http_listener::at_request(const http_connection_ptr& c) {
     if (is(params_.stats_path))
         return stats(c);
     try {
-        if (params_.handler && params_.handler(c))
+        if (params_.handler && params_.handler(c)) {
+            if (c->open())
+                c->expect_answer(params_.handler_timeout);
             return;
+        }
     } catch (...) {
         broker().threw({0, {}, c->peer(), "http"}, {});
         return refuse(c, http::status::internal_server_error, "the handler failed");
@@ -231,8 +252,14 @@ struct http_listener::events_op {
     native_events_query query;
     std::optional<sequence_position> resume;
     bool resume_asked = false;
-    std::size_t next = 0; ///< topic to be authorized
+    std::size_t next = 0; ///< subscription to be authorized
+    bool asking = false;  ///< inside the host's hook
     std::string peer;
+
+    [[nodiscard]] std::size_t per_topic() const noexcept {
+        return std::max<std::size_t>(1, query.types.size());
+    }
+    [[nodiscard]] std::size_t subscriptions() const noexcept { return query.topics.size() * per_topic(); }
 };
 
 inline void http_listener::events(const http_connection_ptr& c) {
@@ -246,6 +273,9 @@ inline void http_listener::events(const http_connection_ptr& c) {
     if (decode_events_query(
             query == target.npos ? std::string_view() : target.substr(query + 1), op->query, message))
         return refuse(c, http::status::bad_request, message, "sse");
+    if (op->subscriptions() > broker().params().subscriptions)
+        return refuse(
+            c, http::status::bad_request, make_error_code(errc::too_many_subscriptions).message(), "sse");
     const auto header = c->request().find("Last-Event-ID");
     const auto id = header != c->request().end()
                         ? std::string_view(header->value().data(), header->value().size())
@@ -258,39 +288,40 @@ inline void http_listener::events(const http_connection_ptr& c) {
     });
 }
 
-/// Asks about one topic after another, then begins the stream.
+/// Asks about one subscription after another, then begins the stream.
 inline void http_listener::start_events(const std::shared_ptr<events_op>& op) {
     namespace http = boost::beast::http;
-    const auto& types = op->query.types;
-    const auto per_topic = std::max<std::size_t>(1, types.size());
-    if (op->next != op->query.topics.size() * per_topic && broker().params().authorize) {
-        access_request access{
-            access_request::kind::subscribe,
-            op->query.topics[op->next / per_topic],
-            op->query.match,
-            types.empty() ? std::string_view() : std::string_view(types[op->next % per_topic]),
-            op->who.what == authentication_result::kind::identified ? std::string_view(op->who.text)
-                                                                    : std::string_view(),
-            op->peer,
-            "sse"};
-        op->connection->expect_answer(broker().params().authentication_timeout);
-        return broker().authorize(access, [this, op](bool allowed) {
-            if (!op->connection->open())
-                return;
-            if (!allowed)
-                return refuse(
-                    op->connection, http::status::forbidden, make_error_code(errc::forbidden).message(),
-                    "sse");
-            ++op->next;
-            start_events(op);
-        });
-    }
     const auto& c = op->connection;
-    if (broker().stopped() || broker().full())
-        return refuse(c, http::status::service_unavailable, "no more sessions now", "sse");
-    if (op->query.topics.size() * per_topic > broker().params().subscriptions)
-        return refuse(
-            c, http::status::bad_request, make_error_code(errc::too_many_subscriptions).message(), "sse");
+    if (broker().params().authorize)
+        while (op->next != op->subscriptions()) {
+            const auto& types = op->query.types;
+            const access_request access{
+                access_request::kind::subscribe,
+                op->query.topics[op->next / op->per_topic()],
+                op->query.match,
+                types.empty() ? std::string_view() : std::string_view(types[op->next % types.size()]),
+                op->who.what == authentication_result::kind::identified ? std::string_view(op->who.text)
+                                                                        : std::string_view(),
+                op->peer,
+                "sse"};
+            c->expect_answer(broker().params().authentication_timeout);
+            const auto asked = op->next;
+            op->asking = true;
+            broker().authorize(access, [this, op](bool allowed) {
+                if (!op->connection->open())
+                    return;
+                if (!allowed)
+                    return refuse(
+                        op->connection, http::status::forbidden, make_error_code(errc::forbidden).message(),
+                        "sse");
+                ++op->next;
+                if (!op->asking)
+                    start_events(op);
+            });
+            op->asking = false;
+            if (op->next == asked) // refused, or the answer comes later
+                return;
+        }
     auto r = response(*c, http::status::ok);
     r.set(http::field::content_type, "text/event-stream");
     r.set("X-Accel-Buffering", "no"); // or nginx holds events back
@@ -304,11 +335,12 @@ inline void http_listener::start_events(const std::shared_ptr<events_op>& op) {
     auto link = std::make_unique<sse_link>(std::move(channel), broker().io(), limits(), op->query.form());
     auto& l = *link;
     const auto s = broker().make_session(std::move(link));
-    broker().open(s, op->who);
-    if (!s->owner)
-        return;
-    broker().subscribe_events(*s, op->query, op->resume, op->resume_asked);
     l.preface(std::move(text).str(), {});
+    // A refusal is told in the stream, with a hint when to come back: an EventSource takes an HTTP error for
+    // final.
+    broker().open(s, op->who);
+    if (s->owner)
+        broker().subscribe_events(*s, op->query, op->resume, op->resume_asked);
 }
 
 // ---- POST /publish

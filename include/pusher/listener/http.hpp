@@ -14,6 +14,7 @@
 #include <boost/beast/http/verb.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,12 +45,15 @@ struct http_params {
     std::string stats_path = "/stats";
 
     /// Origins besides the server's own from which browsers may come, such as `https://example.com`; `*`:
-    /// any.
+    /// any, whose pages may then use what needs no cookies and no HTTP authentication.
     std::vector<std::string> allowed_origins{};
 
     /// Everything else. Returns whether it takes the request, which it answers then, now or later, by
     /// `http_connection::respond`. It runs on the broker's executor. If it throws, the answer is 500.
     std::function<bool(const http_connection_ptr&)> handler{};
+
+    /// How long the handler may take for an answer; then it is 503, and the connection ends. At least 100 ms.
+    std::chrono::milliseconds handler_timeout = std::chrono::minutes(1);
 
     /// Wraps each socket, such as in TLS (`ext/tls.hpp`); empty: not.
     channel_factory channel{};
@@ -59,6 +63,9 @@ struct http_params {
         limits.check();
         detail::require(backlog >= 1, "http_params: backlog is under 1");
         detail::require(body_bytes <= 256U * 1024 * 1024, "http_params: body_bytes is over 256 MiB");
+        detail::require(
+            handler_timeout >= std::chrono::milliseconds(100),
+            "http_params: handler_timeout is under 100 ms");
         for (const auto* const path : {&websocket_path, &events_path, &publish_path, &stats_path})
             detail::require(
                 path->empty() || path->front() == '/', "http_params: a path does not begin with /");
@@ -94,9 +101,9 @@ public:
     }
 
     bool drained() override {
-        const auto all = connections();
-        for (const auto& c : all)
-            c->drain();
+        if (!std::exchange(draining_, true))
+            for (const auto& c : connections())
+                c->drain();
         return connections_.empty();
     }
 
@@ -119,6 +126,8 @@ private:
         http_connection_ptr connection(
             new http_connection(std::move(c), broker().io(), limits(), *this, params_.body_bytes));
         connections_.emplace(connection.get(), connection);
+        if (draining_)
+            connection->drain();
         return connection;
     }
     [[nodiscard]] std::vector<http_connection_ptr> connections() const {
@@ -156,6 +165,7 @@ private:
 
     http_params params_;
     boost::unordered_flat_map<const http_connection*, http_connection_ptr> connections_;
+    bool draining_ = false;
 };
 
 namespace transport {

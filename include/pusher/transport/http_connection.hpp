@@ -13,6 +13,8 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/version.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -129,10 +131,12 @@ public:
         return {std::move(channel), std::move(in_)};
     }
 
-    /// Ends the connection as soon as the current request, if any, is answered.
+    /// Ends the connection as soon as the request that is being read or answered, if any, has its answer.
     void drain() {
         draining_ = true;
-        if (!in_request_ && out_.empty())
+        if (closing_) // not for as long as a peer likes
+            services_->arm(*this, services::now() + linger());
+        else if (!in_request_ && out_.empty() && parser_ && in_.empty() && !parser_->got_some())
             end();
     }
 
@@ -140,6 +144,7 @@ public:
     void abort() noexcept {
         services::cancel(*this);
         in_request_ = false;
+        closing_ = true;
         if (channel_)
             channel_->close();
     }
@@ -162,13 +167,20 @@ private:
             error_code ec;
             const auto used = parser_->put(boost::asio::buffer(in_), ec);
             in_.erase(0, used);
-            if (ec == boost::beast::http::error::need_more)
+            if (ec == boost::beast::http::error::need_more) {
+                // What a body brings is used at once. What waits for its end is the header, or the header of
+                // a chunk, or trailers, for which Beast has no limit.
+                if (in_.size() > header_limit)
+                    return refuse(boost::beast::http::error::header_limit);
                 break;
+            }
             if (ec)
                 return refuse(ec);
             if (parser_->is_done())
                 break;
         }
+        if (parser_->is_header_done() && !well_framed())
+            return refuse(boost::beast::http::error::bad_transfer_encoding);
         if (parser_->is_header_done() && !continued_ && !parser_->is_done() &&
             boost::beast::iequals(parser_->get()[boost::beast::http::field::expect], "100-continue")) {
             continued_ = true;
@@ -185,6 +197,16 @@ private:
         const http_connection_ptr keep(this);
         owner_->at_request(keep);
         return false;
+    }
+
+    /// Whether all who read the request agree where it ends (RFC 9112, section 6.3): or what one of them
+    /// takes for the body is the next request for another.
+    [[nodiscard]] bool well_framed() const {
+        namespace http = boost::beast::http;
+        const auto& request = parser_->get();
+        return request.find(http::field::transfer_encoding) == request.end() ||
+               (parser_->chunked() && request.version() >= 11 &&
+                request.find(http::field::content_length) == request.end());
     }
 
     bool refuse(error_code ec) {
@@ -218,8 +240,13 @@ private:
 
     void at_timeout() override {
         namespace http = boost::beast::http;
-        if (in_request_ && !closing_)
-            return respond(http_response(http::status::service_unavailable, request_.version()));
+        if (in_request_ && !closing_) {
+            keep_alive_ = false; // an answer that comes too late must not find another request here
+            http_response r(http::status::service_unavailable, request_.version());
+            r.set(http::field::content_type, "application/json");
+            r.body() = R"({"error":"there was no answer in time"})";
+            return respond(std::move(r));
+        }
         if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
             return end();
         give_up_request();
@@ -250,16 +277,21 @@ private:
         if (!keep_alive_ || draining_) {
             closing_ = true;
             channel_->shutdown();
-            services_->arm(*this, services::now() + limits_->close_timeout);
+            services_->arm(*this, services::now() + (draining_ ? linger() : limits_->close_timeout));
             channel_->read();
             return;
         }
         next_request();
         // From the event loop, so that pipelined requests neither recurse nor starve others.
         services_->post([self = http_connection_ptr(this)] {
-            if (self->channel_ && self->parser_ && self->parse())
+            if (self->channel_ && !self->closing_ && self->parser_ && self->parse())
                 self->channel_->read();
         });
+    }
+
+    /// How long a peer is waited for that only has to close.
+    [[nodiscard]] std::chrono::milliseconds linger() const noexcept {
+        return std::min<std::chrono::milliseconds>(limits_->close_timeout, std::chrono::milliseconds(500));
     }
 
     void end() {
