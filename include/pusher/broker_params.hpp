@@ -109,9 +109,9 @@ struct broker_params {
     /// Hooks; null: none. Must outlive the broker.
     pusher::observer* observer = nullptr;
 
-    std::size_t sessions = 100'000;          ///< at once; 1 to 16,000,000
-    std::size_t topics = 1'000'000;          ///< with subscribers or history; at least 1
-    std::size_t subscriptions = 1024;        ///< of one session; at least 1
+    std::size_t sessions = 100'000;   ///< at once; 1 to 16,000,000
+    std::size_t topics = 1'000'000;   ///< with subscribers or history, and levels of filters; at least 1
+    std::size_t subscriptions = 1024; ///< of one session; at least 1
     std::size_t message_bytes = 1024 * 1024; ///< of a payload, published in process; 1 to 256 MiB
     std::size_t posted_messages = 65'536;    ///< admitted by `post_publish` and not published yet; at least 1
     std::size_t posted_bytes = 64 * 1024 * 1024; ///< the same in bytes

@@ -21,7 +21,7 @@ struct gap {
     };
 
     std::string_view topic;
-    std::uint64_t count = 0;      ///< missed messages, exactly
+    std::uint64_t count = 0;      ///< missed messages, exactly; 0: some, and nobody knows how many
     std::optional<range> offsets; ///< only on a topic with history
 };
 

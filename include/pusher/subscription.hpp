@@ -11,6 +11,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/system_executor.hpp>
 
 #include <concepts>
@@ -21,6 +22,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace pusher::inline v0 {
 
@@ -91,16 +93,37 @@ public:
             return;
         }
         std::optional<pinned_message> next;
+        std::vector<pending_gap> gaps;
         owner->take(
             *this, [&](const message& m) { next = m.pin(); },
             [&](const gap& g) {
                 missed += g.count == 0 ? 1 : g.count;
                 if (on_gap)
-                    on_gap(g);
+                    gaps.push_back(pending_gap::of(g));
             });
+        if (!gaps.empty())
+            tell(std::move(gaps));
         if (next)
             std::exchange(waiting, nullptr)
                 ->complete({}, delivery{std::move(next), std::exchange(missed, 0)});
+    }
+
+    /// From the event loop, ahead of the completion: this may be in the middle of a turn's delivery.
+    void tell(std::vector<pending_gap> gaps) {
+        boost::asio::post(
+            executor, [self = boost::intrusive_ptr<receive_subscriber>(this), gaps = std::move(gaps)] {
+                for (const auto& g : gaps) {
+                    const auto f = self->on_gap; // it may be replaced, and the subscriber closed, inside
+                    if (!f || !self->owner)
+                        return;
+                    try {
+                        f(g.view());
+                    } catch (...) {
+                        if (self->owner)
+                            self->owner->handler_threw(*self, g.topic.view());
+                    }
+                }
+            });
     }
 
     boost::asio::any_io_executor executor;
@@ -209,7 +232,8 @@ public:
     [[nodiscard]] std::uint64_t id() const noexcept { return state_ ? state_->id : 0; }
     [[nodiscard]] bool active() const noexcept { return state_ && state_->owner; }
 
-    /// Called when messages were lost, before what follows them.
+    /// Called when messages were lost, before what follows them; for a subscriber that receives, from the
+    /// event loop. It may do whatever a handler may. The gap is valid until it returns.
     void on_gap(std::function<void(const gap&)> f) {
         if (receiver_)
             receiver_->on_gap = std::move(f);

@@ -16,8 +16,10 @@
 
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <future>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -305,6 +307,83 @@ TEST_CASE("receive: what was missed is told with the next message, exactly", "[b
         s.run();
         CHECK(log.back() == "(2) t=5");
     }
+}
+
+TEST_CASE("receive: who is told of a gap may do as it likes", "[broker]") {
+    pusher::broker_params p;
+    p.outbox.messages = 2;
+    broker_script s(p);
+    auto other = s.broker.make_subscriber();
+    other.subscribe("other");
+    texts others;
+    receive(other, others);
+    auto sub = s.broker.make_subscriber();
+    sub.subscribe("t");
+    sub.subscribe("u");
+    texts log;
+    std::function<void()> then;
+    sub.on_gap([&](const pusher::gap& g) {
+        log.push_back("!" + std::string(g.topic) + " " + std::to_string(g.count));
+        then();
+    });
+    auto lose = [&] {
+        for (const auto* payload : {"1", "2", "3"})
+            for (const auto* topic : {"t", "u"})
+                s.broker.publish(topic, payload);
+    };
+    SECTION("publish") {
+        then = [&] { s.broker.publish("other", "from inside"); };
+        lose();
+        s.run();
+        receive(sub, log);
+        s.run();
+        CHECK(log == texts{"!t 2", "(2) t=3"});
+        CHECK(others == texts{"other=from inside"});
+    }
+    SECTION("throw: it is counted, and all goes on") {
+        then = [] { throw std::runtime_error("no"); };
+        lose();
+        s.run();
+        receive(sub, log);
+        s.run();
+        CHECK(log == texts{"!t 2", "(2) t=3"});
+        CHECK(s.broker.stats().handler_exceptions == 1);
+        s.broker.publish("other", "later");
+        s.run();
+        CHECK(others == texts{"other=later"});
+    }
+    SECTION("close") {
+        then = [&] { sub.close(); };
+        lose();
+        s.run();
+        receive(sub, log);
+        s.run();
+        CHECK(log.at(0) == "!t 2");
+        CHECK_FALSE(sub.active());
+        CHECK(s.broker.stats().subscriptions == 1);
+    }
+}
+
+TEST_CASE("receive: limits are judged on what is left when somebody waits", "[broker]") {
+    pusher::broker_params p;
+    p.outbox.bytes = 10;
+    p.outbox.messages = 1;
+    broker_script s(p);
+    auto sub = s.broker.make_subscriber();
+    sub.subscribe("#", {.match = pusher::match_mode::filter});
+    texts log;
+    receive(sub, log);
+    s.broker.publish("t", "more than ten bytes");
+    s.run();
+    CHECK(log == texts{"t=more than ten bytes"});
+    receive(sub, log);
+    s.broker.publish("a", "1");
+    s.broker.publish("b", "2");
+    s.run();
+    receive(sub, log);
+    s.run();
+    CHECK(log == texts{"t=more than ten bytes", "a=1", "b=2"});
+    CHECK(s.broker.stats().dropped_overflow == 0);
 }
 
 TEST_CASE("receive: a full outbox with the policy to disconnect ends it", "[broker]") {

@@ -28,7 +28,7 @@ namespace pusher::inline v0::detail {
 struct core_params {
     history_params history;
     std::function<history_params(std::string_view)> history_for; ///< instead of `history`, by topic
-    std::size_t topics = 1'000'000;                              ///< with state
+    std::size_t topics = 1'000'000;                              ///< with state, and levels of filters
     std::size_t subscriptions = 1024;                            ///< of one queue subscriber
     std::size_t message_bytes = 1024 * 1024;
     std::size_t deferred_messages = 65'536; ///< published by handlers during one dispatch
@@ -36,8 +36,9 @@ struct core_params {
     std::size_t run_bytes = 64 * 1024;
     std::size_t turn_messages = 4096;
     std::size_t turn_bytes = 1024 * 1024;
-    std::uint64_t sequence_epoch = 1; ///< names this broker's life; random in a real one
-    std::uint64_t hash_seed = 0;      ///< secret in a real one
+    std::size_t turn_nodes = 2 * 1024 * 1024; ///< runs, each times its subscribers; 8 bytes each
+    std::uint64_t sequence_epoch = 1;         ///< names this broker's life; random in a real one
+    std::uint64_t hash_seed = 0;              ///< secret in a real one
     wall_clock wall = &std::chrono::system_clock::now;
     steady_time (*steady)() = &std::chrono::steady_clock::now;
 };
@@ -120,6 +121,8 @@ public:
     /// Takes the next message, for a subscriber without a connection. False: there is none.
     template <class OnMessage, class OnGap>
     bool take(queue_subscriber& s, OnMessage&& f, OnGap&& told);
+    /// Counts and observes a throwing handler. To be called while the exception is being handled.
+    void handler_threw(const subscriber_base& s, std::string_view topic);
     /// Whether something waits for the end of the turn.
     [[nodiscard]] bool turn_pending() const noexcept { return !turn_.empty(); }
     /// The turn's messages that one subscriber has not been given yet.
@@ -161,6 +164,16 @@ private:
         overflow_policy overflow;
     };
 
+    /// Set for as long as it lives, also when an exception passes.
+    struct scoped_flag {
+        explicit scoped_flag(bool& f) noexcept : flag(f) { flag = true; }
+        scoped_flag(const scoped_flag&) = delete;
+        scoped_flag& operator=(const scoped_flag&) = delete;
+        ~scoped_flag() { flag = false; }
+
+        bool& flag;
+    };
+
     void schedule() {
         if (!scheduled_) {
             scheduled_ = true;
@@ -171,10 +184,10 @@ private:
     // subscriptions
     pattern* find_pattern(std::string_view text, match_mode match) const noexcept;
     group* find_group(std::string_view text, std::string_view type, match_mode match) const noexcept;
-    history_params history_of(std::string_view topic) const {
-        return params_.history_for ? params_.history_for(topic) : params_.history;
-    }
+    history_params history_of(std::string_view topic);
     topic_state& add_topic(std::string_view name, const history_params& keep);
+    bool room_for_state();
+    void forget_expired(std::size_t most);
     group& make_group(pattern& p, std::string_view type);
     void register_group(group& g);
     void release(group& g);
@@ -227,7 +240,6 @@ private:
     std::size_t call_group(group& g, const message& m, std::uint64_t publisher);
     void call(handler_subscriber& s, const message& m);
     void tell(handler_subscriber& s, const gap& g);
-    void threw(const subscriber_base& s, std::string_view topic);
     std::size_t defer(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
         std::vector<subscriber_ptr> subscribers);
@@ -310,10 +322,12 @@ private:
     std::vector<std::uint32_t> selected_replies_;
     scratch room_;
     core_counters counters_;
+    std::vector<std::uint32_t> aging_; ///< groups of topics whose history has an age limit
+    std::size_t next_aging_ = 0;       ///< whose turn it is to be looked at
+    std::size_t open_runs_ = 0;
     std::uint64_t sequence_ = 0;
     std::uint64_t serial_ = 0;
     std::size_t subscriptions_ = 0;
-    std::size_t no_echo_subscriptions_ = 0;
     std::size_t pressured_ = 0;
     bool scheduled_ = false;
     bool dispatching_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/group.hpp>
+#include <pusher/detail/shared_text.hpp>
 #include <pusher/detail/text_hash.hpp>
 #include <pusher/topic.hpp>
 
@@ -26,31 +27,39 @@ struct filter_node : pattern {
         id = unregistered; // until it has subscribers
     }
 
-    filter_node* parent;
-    std::string level;
     /// The keys view the children's own levels.
-    boost::unordered_flat_map<std::string_view, std::unique_ptr<filter_node>, text_hash> children;
-    filter_node* any_level = nullptr; ///< the child `+`
-    filter_node* any_rest = nullptr;  ///< the child `#`
+    using child_map = boost::unordered_flat_map<std::string_view, std::unique_ptr<filter_node>, text_hash>;
+
+    [[nodiscard]] filter_node* child(std::string_view text) const noexcept {
+        if (!children)
+            return nullptr;
+        const auto found = children->find(text);
+        return found == children->end() ? nullptr : found->second.get();
+    }
+
+    filter_node* parent;
+    shared_text level;
+    std::unique_ptr<child_map> children; ///< null: none
+    filter_node* any_level = nullptr;    ///< the child `+`
+    filter_node* any_rest = nullptr;     ///< the child `#`
 };
 
 /// Finds the filters that match a topic by walking both level by level (MQTT 5.0, section 4.7): the cost is
 /// that of the levels, not of the number of filters.
 class filter_table {
 public:
-    explicit filter_table(std::uint64_t seed) : seed_(seed), root_(nullptr, "") { seed_children(root_); }
+    explicit filter_table(std::uint64_t seed) : seed_(seed), root_(nullptr, "") {}
 
     [[nodiscard]] bool empty() const noexcept { return filters_ == 0; }
     [[nodiscard]] std::size_t size() const noexcept { return filters_; }
+    /// Levels of all filters, each counted once where several begin alike.
+    [[nodiscard]] std::size_t levels() const noexcept { return levels_; }
 
     [[nodiscard]] filter_node* find(std::string_view filter) const noexcept {
         const filter_node* at = &root_;
         const bool complete = for_each_level(filter, [&](std::string_view level) {
-            const auto found = at->children.find(level);
-            if (found == at->children.end())
-                return false;
-            at = found->second.get();
-            return true;
+            at = at->child(level);
+            return at != nullptr;
         });
         return complete ? const_cast<filter_node*>(at) : nullptr;
     }
@@ -59,19 +68,20 @@ public:
     filter_node& add(std::string_view filter) {
         filter_node* at = &root_;
         for_each_level(filter, [&](std::string_view level) {
-            const auto found = at->children.find(level);
-            if (found != at->children.end()) {
-                at = found->second.get();
+            if (auto* const found = at->child(level)) {
+                at = found;
                 return true;
             }
             auto child = std::make_unique<filter_node>(at, level);
-            seed_children(*child);
             if (level == "+")
                 at->any_level = child.get();
             else if (level == "#")
                 at->any_rest = child.get();
             auto& added = *child;
-            at->children.emplace(added.level, std::move(child));
+            if (!at->children)
+                at->children = std::make_unique<filter_node::child_map>(0, text_hash(seed_));
+            at->children->emplace(added.level.view(), std::move(child));
+            ++levels_;
             at = &added;
             return true;
         });
@@ -85,13 +95,17 @@ public:
     /// Removes a node that nobody uses, and every level that only led to it.
     void remove_unused(filter_node& node) noexcept {
         auto* at = &node;
-        while (at->parent && at->children.empty() && at->no_subscribers() && at->pins == 0) {
+        while (at->parent && !at->children && at->no_subscribers() && at->pins == 0) {
             auto* const parent = at->parent;
             if (parent->any_level == at)
                 parent->any_level = nullptr;
             else if (parent->any_rest == at)
                 parent->any_rest = nullptr;
-            parent->children.erase(std::string_view(at->level));
+            const auto name = at->level; // the key views it
+            parent->children->erase(name.view());
+            if (parent->children->empty())
+                parent->children.reset();
+            --levels_;
             at = parent;
         }
     }
@@ -109,17 +123,18 @@ public:
         std::size_t depth = 0;
         for (const auto* at = &filter; at->parent; at = at->parent)
             levels[depth++] = at;
-        if (topic.starts_with('$') && (levels[depth - 1]->level == "+" || levels[depth - 1]->level == "#"))
+        if (topic.starts_with('$') && (levels[depth - 1] == levels[depth - 1]->parent->any_level ||
+                                       levels[depth - 1] == levels[depth - 1]->parent->any_rest))
             return false;
         for (auto i = depth; i-- != 0;) {
-            const std::string_view level = levels[i]->level;
+            const auto level = levels[i]->level.view();
             if (level == "#")
                 return true;
             const auto part = first_level(topic);
             if (level != "+" && level != part)
                 return false;
             if (part.size() == topic.size())
-                return i == 0 || (i == 1 && levels[0]->level == "#");
+                return i == 0 || (i == 1 && levels[0]->level.view() == "#");
             topic.remove_prefix(part.size() + 1);
         }
         return false;
@@ -140,10 +155,6 @@ private:
                 return true;
             text.remove_prefix(level.size() + 1);
         }
-    }
-
-    void seed_children(filter_node& node) const {
-        node.children = decltype(node.children)(0, text_hash(seed_));
     }
 
     static void take(filter_node* node, std::vector<filter_node*>& out) {
@@ -170,14 +181,13 @@ private:
         // The level is text here, also where it reads `+` or `#`: those children match as wildcards alone.
         if (level == "+" || level == "#")
             return;
-        const auto found = at.children.find(level);
-        if (found != at.children.end())
-            descend(found->second.get());
+        descend(at.child(level));
     }
 
     std::uint64_t seed_;
     filter_node root_;
     std::size_t filters_ = 0;
+    std::size_t levels_ = 0;
 };
 
 } // namespace pusher::inline v0::detail

@@ -26,6 +26,12 @@ struct pending_gap {
     std::uint64_t last_offset = 0;
     std::uint64_t first_sequence = 0; ///< of the first missed message: the marker goes before what follows it
 
+    /// A copy of what was told to a subscriber.
+    [[nodiscard]] static pending_gap of(const gap& g) {
+        const auto offsets = g.offsets.value_or(gap::range{0, 0});
+        return {shared_text(g.topic), g.count, offsets.first, offsets.last, 0};
+    }
+
     [[nodiscard]] gap view() const noexcept {
         gap g{topic.view(), count, std::nullopt};
         if (first_offset != 0)

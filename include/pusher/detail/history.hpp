@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -82,6 +83,22 @@ public:
             });
         --found;
         return {found->get(), static_cast<std::uint32_t>(offset - (*found)->first_offset())};
+    }
+
+    /// From which offset on there are `n` messages of a type; empty: of any. Or fewer, if there are not more.
+    [[nodiscard]] std::uint64_t last(std::size_t n, std::string_view type) const noexcept {
+        if (type.empty())
+            return next_ - std::min(n, count_);
+        auto at = next_;
+        for (auto r = runs_.rbegin(); r != runs_.rend() && at != first_offset(); ++r)
+            for (auto i = static_cast<std::uint32_t>(at - (*r)->first_offset()); i-- != 0 && n != 0;) {
+                --at;
+                if ((*r)->type_of(i) == type && --n == 0)
+                    return at;
+                if (at == first_offset())
+                    break;
+            }
+        return at;
     }
 
     /// The offset of the first kept message that was published after `sequence`.

@@ -6,6 +6,9 @@
 #include <pusher/detail/run.hpp>
 #include <pusher/overflow_policy.hpp>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -88,6 +91,8 @@ public:
     [[nodiscard]] std::size_t messages() const noexcept { return messages_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
     [[nodiscard]] std::size_t reply_bytes() const noexcept { return replies_.size() - replies_taken_; }
+    /// What replies take in memory, those that are gone included.
+    [[nodiscard]] std::size_t reply_capacity() const noexcept { return replies_.capacity(); }
     [[nodiscard]] std::size_t rest_bytes() const noexcept { return rest_.size(); }
     [[nodiscard]] bool has_gaps() const noexcept { return !gaps_.empty(); }
     [[nodiscard]] bool empty() const noexcept { return slices_.empty() && gaps_.empty() && rest_.empty(); }
@@ -133,10 +138,18 @@ public:
     /// Frees runs of which little is wanted here: that little is copied. A few messages of each of many runs
     /// would hold many times what the limits say.
     void copy_out() {
-        if (pinned_ <= 4 * (bytes_ + messages_ * run::overhead) + 32 * 1024)
+        if (!pins_too_much())
+            return;
+        // Slices of runs that alternate were charged for the same runs again and again.
+        boost::unordered_flat_map<const run*, std::size_t> wanted;
+        for (const auto& s : slices_)
+            if (s.messages)
+                wanted[s.messages.get()] += s.messages->footprint(s.from, s.to);
+        charge();
+        if (!pins_too_much())
             return;
         for (auto& s : slices_) {
-            if (!s.messages || s.messages->footprint() <= 2 * s.messages->footprint(s.from, s.to))
+            if (!s.messages || s.messages->footprint() <= 2 * wanted[s.messages.get()])
                 continue;
             auto copy = s.messages->copy(s.from, s.to);
             release(s);
@@ -144,13 +157,7 @@ public:
             s.to -= s.from;
             s.from = 0;
         }
-        pinned_ = 0;
-        const run* last = nullptr;
-        for (auto& s : slices_) {
-            s.charge = s.messages && s.messages.get() != last ? s.messages->footprint() : 0;
-            pinned_ += s.charge;
-            last = s.messages.get();
-        }
+        charge();
     }
 
     /// Bytes of the runs that are held, whole.
@@ -199,6 +206,20 @@ private:
     };
     using slices = std::deque<slice>;
 
+    [[nodiscard]] bool pins_too_much() const noexcept {
+        return pinned_ > 4 * (bytes_ + messages_ * run::overhead) + 32 * 1024;
+    }
+
+    /// Charges each run that is held once.
+    void charge() {
+        boost::unordered_flat_set<const run*> charged;
+        pinned_ = 0;
+        for (auto& s : slices_) {
+            s.charge = s.messages && charged.insert(s.messages.get()).second ? s.messages->footprint() : 0;
+            pinned_ += s.charge;
+        }
+    }
+
     void push(const run_ptr& r, std::uint32_t from, std::uint32_t to) {
         const auto charge = !slices_.empty() && slices_.back().messages == r ? 0 : r->footprint();
         slices_.push_back({r, from, to, charge});
@@ -234,8 +255,9 @@ private:
         if (!s.messages) {
             replies_taken_ += s.to;
             slices_.pop_front();
-            if (replies_taken_ == replies_.size()) {
-                replies_.clear();
+            // Not only once all are gone: a peer that is slow and asks on always has one waiting.
+            if (replies_taken_ >= replies_.size() - replies_taken_) {
+                replies_.erase(0, replies_taken_);
                 replies_taken_ = 0;
             }
             return;

@@ -8,6 +8,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -41,9 +42,17 @@ struct cursor {
     topic_state* topic;
     std::uint32_t group;
     bool no_echo;
-    std::uint64_t next; ///< offset of the next message to read
-    std::uint64_t born; ///< the broker's sequence when it subscribed
+    std::uint64_t next;          ///< offset of the next message to read
+    std::uint64_t next_sequence; ///< of that message; 0: not looked up
+    std::uint64_t born;          ///< the broker's sequence when it subscribed
     shared_text type;
+
+    void skip_to(std::uint64_t offset) noexcept {
+        if (offset <= next)
+            return;
+        next = offset;
+        next_sequence = 0;
+    }
 };
 
 /// What a subscriber that catches up remembers. All its cursors advance together, in publish order, and go
@@ -52,14 +61,9 @@ struct cursor {
 /// A cursor also brings what was published to its topic since it began and is for a live subscription, of a
 /// filter or of another type: so each message comes once, and in order.
 struct catchup {
-    /// A subscription made meanwhile: messages up to `born` are not for it.
-    struct late {
-        std::uint32_t group;
-        std::uint64_t born;
-    };
-
     std::vector<std::unique_ptr<cursor>> cursors;
-    std::vector<late> lates;
+    /// Groups of subscriptions made meanwhile: messages up to this sequence are not for them.
+    boost::unordered_flat_map<std::uint32_t, std::uint64_t> lates;
     gap_list gaps; ///< of a handler, which has no outbox
 
     /// Whether a cursor brings the message of that topic and sequence.
@@ -98,6 +102,7 @@ public:
     bool remote = false;              ///< a session
     bool listed = true;               ///< broadcasts and pushes to its uid reach it
     bool has_overflow_option = false; ///< some subscription has a policy of its own
+    bool has_no_echo = false;         ///< some subscription does not want its own publishes, or did not
     bool published_this_turn = false; ///< so that `echo = false` has something to leave out
     bool pressured = false;           ///< its outbox is over the high-water mark, and publishers wait for it
     bool progressed = false;          ///< its connection has taken something since `forget_progress`

@@ -29,8 +29,9 @@ struct topic_state : pattern {
     std::unique_ptr<history> past;
     std::unique_ptr<std::vector<cursor*>> cursors; ///< who is catching up from `past`
 
-    [[nodiscard]] bool unused() const noexcept {
-        return no_subscribers() && open == no_run && !past && pins == 0;
+    [[nodiscard]] bool unused() const noexcept { return !past && unused_but_for_its_past(); }
+    [[nodiscard]] bool unused_but_for_its_past() const noexcept {
+        return no_subscribers() && open == no_run && pins == 0;
     }
 };
 

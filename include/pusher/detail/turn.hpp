@@ -76,6 +76,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return log_.empty() && touched_.empty(); }
     [[nodiscard]] std::size_t messages() const noexcept { return log_.size(); }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] std::size_t nodes() const noexcept { return nodes_.size(); }
     [[nodiscard]] std::size_t reply_bytes() const noexcept { return reply_bytes_.size(); }
 
     void make_slots(std::size_t count) { heads_.resize(std::max(heads_.size(), count)); }

@@ -564,6 +564,7 @@ TEST_CASE("core: limits of a publish", "[core]") {
         CHECK(s.core.subscriptions() == 3);
         s.subscribe(a, "v");
         CHECK(s.publish("w", "1").matched == 0); // needs no state
+        s.unsubscribe(a, "u");
         auto everything = s.session();
         s.subscribe_filter(everything, "#");
         CHECK(s.core.publish("w", "1").error == errc::too_many_topics);

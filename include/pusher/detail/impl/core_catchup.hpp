@@ -14,7 +14,7 @@ core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uin
     if (!s.catching)
         s.catching = std::make_unique<catchup>();
     auto c =
-        std::make_unique<cursor>(cursor{&s, &t, g.id, no_echo, from, sequence_, shared_text(type_of(g))});
+        std::make_unique<cursor>(cursor{&s, &t, g.id, no_echo, from, 0, sequence_, shared_text(type_of(g))});
     if (!t.cursors)
         t.cursors = std::make_unique<std::vector<cursor*>>();
     t.cursors->push_back(c.get());
@@ -35,7 +35,7 @@ inline void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     --groups_[group_id]->pins;
     c.group = cursor::no_group;
     if (relied_on(s, c)) {
-        c.next = std::max(c.next, c.topic->past->after_sequence(c.born));
+        c.skip_to(c.topic->past->after_sequence(c.born));
         if (c.next != c.topic->past->next_offset())
             return;
     }
@@ -125,7 +125,7 @@ inline bool core::wants(
             continue;
         const bool since_birth = e.sequence > c->born;
         if (since_birth && r.addressed())
-            return false; // it was handed over when it was published
+            return s.listed; // to everybody, and held back until its place came
         covered = covered || since_birth;
         if (c->group != cursor::no_group && (c->type.empty() || c->type.view() == type) &&
             !(c->no_echo && e.publisher == s.id))
@@ -170,15 +170,16 @@ inline void core::read_on(subscriber_base& s) {
     for (std::size_t read = 0; read != most_read && messages < most_messages && bytes <= most_bytes; ++read) {
         // The oldest of what any cursor reads next.
         const cursor* oldest = nullptr;
-        history::place place{};
         for (const auto& c : s.catching->cursors) {
-            if (c->next == c->topic->past->next_offset())
+            const auto& past = *c->topic->past;
+            if (c->next == past.next_offset())
                 continue;
-            const auto p = c->topic->past->at(c->next);
-            if (!oldest || p.messages->at(p.index).sequence < place.messages->at(place.index).sequence) {
-                oldest = c.get();
-                place = p;
+            if (c->next_sequence == 0) {
+                const auto p = past.at(c->next);
+                c->next_sequence = p.messages->at(p.index).sequence;
             }
+            if (!oldest || c->next_sequence < oldest->next_sequence)
+                oldest = c.get();
         }
         if (!oldest) {
             go_live(s);
@@ -186,11 +187,12 @@ inline void core::read_on(subscriber_base& s) {
         }
         auto& t = *oldest->topic;
         const auto offset = oldest->next;
+        const auto place = t.past->at(offset);
         const run_ptr r(place.messages);
         const bool wanted = wants(s, t, *r, place.index, offset);
         for (const auto& c : s.catching->cursors)
             if (c->topic == &t && c->next == offset)
-                ++c->next;
+                c->skip_to(offset + 1);
         if (!wanted)
             continue;
         ++messages;
@@ -247,11 +249,10 @@ inline void core::tell_gap(subscriber_base& s, pending_gap g) {
 /// A history forgets a message that some subscribers have not come to.
 inline void core::trimmed(topic_state& t, const history::place& p, std::uint64_t offset) {
     const run& r = *p.messages;
-    std::vector<subscriber_base*> passed;
+    next_stamp();
     for (auto* const c : *t.cursors) {
-        if (c->next != offset || std::find(passed.begin(), passed.end(), c->who) != passed.end())
+        if (c->next != offset || std::exchange(stamps_[c->who->slot], stamp_) == stamp_)
             continue;
-        passed.push_back(c->who);
         if (!wants(*c->who, t, r, p.index, offset))
             continue;
         tell_gap(*c->who, gap_of(r, p.index));
@@ -259,7 +260,7 @@ inline void core::trimmed(topic_state& t, const history::place& p, std::uint64_t
     }
     for (auto* const c : *t.cursors)
         if (c->next == offset)
-            ++c->next;
+            c->skip_to(offset + 1);
 }
 
 } // namespace pusher::inline v0::detail

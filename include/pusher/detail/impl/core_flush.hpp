@@ -10,6 +10,7 @@ namespace pusher::inline v0::detail {
 inline void core::flush() {
     scheduled_ = false;
     end_turn();
+    forget_expired(8);
     if (dispatching_) // called from inside a handler; others must not be called within it
         return;
     run_catchups();
@@ -21,7 +22,7 @@ inline void core::flush() {
 inline void core::end_turn() {
     if (turn_.empty() || flushing_)
         return;
-    flushing_ = true;
+    const scoped_flag guard(flushing_);
     for (auto& r : turn_.runs())
         if (auto* const t = r.topic) {
             close_run(*t);
@@ -46,7 +47,6 @@ inline void core::end_turn() {
     free_slots_.insert(free_slots_.end(), left_slots_.begin(), left_slots_.end());
     left_slots_.clear();
     ++counters_.turns;
-    flushing_ = false;
 }
 
 /// Works out which messages of the turn's log, and which replies, are for one session.
@@ -64,7 +64,8 @@ inline bool core::select(queue_subscriber& s, std::uint32_t head) {
             continue;
         }
         const auto& slice = turn_.slice_at(n.index());
-        if (const auto& r = *turn_.run_at(slice.run).messages; s.catching && !r.addressed()) {
+        if (const auto& r = *turn_.run_at(slice.run).messages;
+            s.catching && (r.in_history() || !r.addressed())) {
             const auto* const t = topics_.find(r.topic().view());
             if (t && s.catching->covers(t, r.at(0).sequence))
                 continue;
@@ -134,13 +135,13 @@ inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     s.published_this_turn = false;
     if (waits)
         drain(s); // what only waited to be tried
+    if (!s.to)
+        s.at_queued(); // as with a connection, limits are judged on what is left then
     if (!s.box)
         return;
     enforce_limits(s);
     if (s.box)
         s.box->copy_out();
-    if (!s.to && !s.overflowed)
-        s.at_queued();
     update_pressure(s);
 }
 

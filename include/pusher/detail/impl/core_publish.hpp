@@ -44,6 +44,7 @@ inline std::uint32_t core::open(topic_state& t) {
     run_ptr r(new run(t.name, params_.wall(), params_.steady()));
     if (t.past)
         t.past->open(r);
+    ++open_runs_;
     return turn_.add_run({std::move(r), &t, turn::none, 0, {}});
 }
 
@@ -127,10 +128,29 @@ inline void core::trim(topic_state& t) {
     }
 }
 
+/// Looks at some topics whose past ages without anybody's doing, and lets go of those with nothing left.
+inline void core::forget_expired(std::size_t most) {
+    for (auto left = std::min(most, aging_.size()); left != 0; --left) {
+        if (next_aging_ >= aging_.size())
+            next_aging_ = 0;
+        auto& t = static_cast<topic_state&>(*groups_[aging_[next_aging_]]);
+        trim(t);
+        if (t.past->messages() != 0 || t.cursors || !t.unused_but_for_its_past()) {
+            ++next_aging_;
+            continue;
+        }
+        aging_[next_aging_] = aging_.back();
+        aging_.pop_back();
+        t.past.reset();
+        release(t);
+    }
+}
+
 inline void core::flush_if_long(std::uint32_t run_index) {
     const auto& r = *turn_.run_at(run_index).messages;
     if (r.size() >= params_.run_messages || r.bytes() >= params_.run_bytes ||
-        turn_.messages() >= params_.turn_messages || turn_.bytes() >= params_.turn_bytes)
+        turn_.messages() >= params_.turn_messages || turn_.bytes() >= params_.turn_bytes ||
+        turn_.nodes() >= params_.turn_nodes)
         end_turn();
 }
 
@@ -157,7 +177,7 @@ inline receipt core::publish(std::string_view topic, std::string_view payload, c
     if (!t) {
         const auto keep = history_of(topic);
         queued = queued || keep.enabled();
-        if (queued && topics_.size() >= params_.topics)
+        if (queued && !room_for_state())
             result.error = errc::too_many_topics;
         if (result.error)
             return result;
@@ -187,7 +207,7 @@ inline receipt core::publish(std::string_view topic, std::string_view payload, c
         if (auto* const who = find(o.publisher)) {
             who->published_this_turn = who->published_this_turn || queued;
             // The plan counted the publisher too; it is out if no subscription wants its own.
-            if (queued && no_echo_subscriptions_ != 0 && who->what == subscriber_base::kind::queue &&
+            if (queued && who->has_no_echo && who->what == subscriber_base::kind::queue &&
                 matches_live(*who, topic, o.type, 0, sequence_) &&
                 !matches_live(*who, topic, o.type, o.publisher, sequence_))
                 --result.matched;
@@ -230,7 +250,7 @@ inline void core::call(handler_subscriber& s, const message& m) {
         s.deliver(m);
         ++counters_.delivered;
     } catch (...) {
-        threw(s, m.topic());
+        handler_threw(s, m.topic());
     }
 }
 
@@ -238,11 +258,11 @@ inline void core::tell(handler_subscriber& s, const gap& g) {
     try {
         s.deliver_gap(g);
     } catch (...) {
-        threw(s, g.topic);
+        handler_threw(s, g.topic);
     }
 }
 
-inline void core::threw(const subscriber_base& s, std::string_view topic) {
+inline void core::handler_threw(const subscriber_base& s, std::string_view topic) {
     ++counters_.handler_exceptions;
     if (observer_)
         observer_->at_handler_threw(s.info(), topic, std::current_exception());
@@ -290,6 +310,8 @@ inline std::size_t core::dispatch(
             continue;
         s->last_sequence = m.sequence();
         ++matched;
+        if (m.position() && s->catching && s->catching->covers(topics_.find(m.topic()), m.sequence()))
+            continue;
         call(static_cast<handler_subscriber&>(*s), m);
     }
     for (auto* const g : all) {
@@ -351,7 +373,7 @@ inline receipt core::publish_to(
         result.error = errc::queue_full;
     if (!result.error && in_history && !t)
         if (const auto keep = history_of(label); keep.enabled()) {
-            if (topics_.size() >= params_.topics)
+            if (!room_for_state())
                 result.error = errc::too_many_topics;
             else
                 t = &add_topic(label, keep);

@@ -97,10 +97,34 @@ inline void core::register_group(group& g) {
     }
 }
 
+/// What the host wants kept. If its hook throws, nothing is.
+inline history_params core::history_of(std::string_view topic) {
+    if (!params_.history_for)
+        return params_.history;
+    try {
+        return params_.history_for(topic);
+    } catch (...) {
+        ++counters_.handler_exceptions;
+        if (observer_)
+            observer_->at_handler_threw({}, topic, std::current_exception());
+        return {};
+    }
+}
+
+/// Whether one more topic or filter may have state. Topics whose past is over make room.
+inline bool core::room_for_state() {
+    const auto full = [&] { return topics_.size() + filters_.levels() >= params_.topics; };
+    if (full())
+        forget_expired(64);
+    return !full();
+}
+
 inline topic_state& core::add_topic(std::string_view name, const history_params& keep) {
     auto& t = topics_.add(name);
     register_group(t);
     if (keep.enabled()) {
+        if (keep.age.count() > 0)
+            aging_.push_back(t.id);
         // The number is new for every history that this broker ever keeps, and (nearly) for those of its
         // other lives.
         const auto epoch = text_hash(params_.sequence_epoch)(name) ^ (sequence_ + 1) * 0x9E3779B97F4A7C15U;
@@ -184,11 +208,14 @@ inline void core::close_run(topic_state& t) {
         return;
     turn_.run_at(t.open).topic = nullptr;
     t.open = topic_state::no_run;
+    --open_runs_;
 }
 
 inline void core::close_runs(const pattern& p) {
     if (p.what == group::kind::topic)
         return close_run(const_cast<topic_state&>(static_cast<const topic_state&>(p)));
+    if (open_runs_ == 0)
+        return;
     for (auto& r : turn_.runs())
         if (auto* const t = r.topic) {
             close_run(*t);
@@ -204,14 +231,13 @@ inline void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
     if (s.what == subscriber_base::kind::queue) {
         ref.index = static_cast<std::uint32_t>(g.members.size());
         g.members.push_back({s.slot | (no_echo ? member::no_echo_bit : 0), back});
+        s.has_no_echo = s.has_no_echo || no_echo;
     } else {
         if (!g.handlers)
             g.handlers = std::make_unique<std::vector<handler_member>>();
         ref.index = static_cast<std::uint32_t>(g.handlers->size());
         g.handlers->push_back({static_cast<handler_subscriber*>(&s), sequence_, back, no_echo});
     }
-    if (no_echo)
-        ++no_echo_subscriptions_;
 }
 
 inline void core::leave_group(subscriber_base& s, std::size_t sub) {
@@ -219,12 +245,10 @@ inline void core::leave_group(subscriber_base& s, std::size_t sub) {
     auto& g = *groups_[ref.group];
     if (ref.index == sub_ref::catching)
         return stop_cursor(s, ref.group);
-    if (s.catching) // its id may be given to another group
-        std::erase_if(s.catching->lates, [&](const auto& l) { return l.group == ref.group; });
+    if (s.catching)
+        s.catching->lates.erase(ref.group); // its id may be given to another group
     close_runs(pattern_of(g));
     if (s.what == subscriber_base::kind::queue) {
-        if (g.members[ref.index].no_echo())
-            --no_echo_subscriptions_;
         g.members[ref.index] = g.members.back();
         g.members.pop_back();
         if (ref.index != g.members.size()) {
@@ -236,8 +260,6 @@ inline void core::leave_group(subscriber_base& s, std::size_t sub) {
         return;
     }
     auto& handlers = *g.handlers;
-    if (handlers[ref.index].no_echo)
-        --no_echo_subscriptions_;
     if (g.dispatching) {
         // The list is being walked: its other entries must stay where they are.
         handlers[ref.index].subscriber = nullptr;
@@ -325,7 +347,7 @@ inline void core::change(subscriber_base& s, std::size_t sub, const subscribe_op
     if (was == !o.echo)
         return;
     close_runs(pattern_of(g));
-    no_echo_subscriptions_ = o.echo ? no_echo_subscriptions_ - 1 : no_echo_subscriptions_ + 1;
+    s.has_no_echo = s.has_no_echo || !o.echo;
     if (s.what == subscriber_base::kind::queue)
         g.members[ref.index].slot_and_flag = s.slot | (o.echo ? 0 : member::no_echo_bit);
     else
@@ -352,7 +374,7 @@ inline subscribe_result core::subscribe(
     if (!existing) {
         if (s.what == subscriber_base::kind::queue && s.subs.size() >= params_.subscriptions)
             ec = errc::too_many_subscriptions;
-        else if (exact && !known && topics_.size() >= params_.topics)
+        else if (!known && !room_for_state())
             ec = errc::too_many_topics;
         if (ec)
             return {};
@@ -401,7 +423,7 @@ inline subscribe_result core::subscribe(
     if (!topic || !topic->past) {
         join(s, sub, !o.echo);
         if (s.catching)
-            s.catching->lates.push_back({g.id, sequence_});
+            s.catching->lates.insert_or_assign(g.id, sequence_);
         return result;
     }
 
@@ -437,22 +459,14 @@ inline subscribe_result core::subscribe(
         }
     }
     if (o.history != 0 && !(result.recovered && *result.recovered)) {
-        std::size_t found = 0;
-        auto at = past.next_offset();
-        while (at != past.first_offset() && found != o.history) {
-            --at;
-            const auto place = past.at(at);
-            if (o.type.empty() || place.messages->type_of(place.index) == o.type)
-                ++found;
-        }
-        from = std::min(from, at);
+        from = std::min(from, past.last(o.history, o.type));
     }
     if (from != past.next_offset() || hold)
         start_cursor(s, sub, *topic, from, !o.echo);
     else {
         join(s, sub, !o.echo);
         if (s.catching)
-            s.catching->lates.push_back({g.id, sequence_});
+            s.catching->lates.insert_or_assign(g.id, sequence_);
     }
     return result;
 }
@@ -499,12 +513,11 @@ inline bool core::matches_live(
                                                                     : (*g.handlers)[ref.index].no_echo;
         if (no_echo && publisher == s.id)
             continue;
-        bool late = false;
         if (s.catching)
-            for (const auto& l : s.catching->lates)
-                late = late || (l.group == ref.group && l.born >= sequence);
-        if (!late)
-            return true;
+            if (const auto late = s.catching->lates.find(ref.group);
+                late != s.catching->lates.end() && late->second >= sequence)
+                continue;
+        return true;
     }
     return false;
 }
@@ -513,17 +526,26 @@ inline overflow_policy core::policy_for(const queue_subscriber& s, const run& r,
     if (!s.has_overflow_option)
         return s.limits->overflow;
     const sub_ref* governing = nullptr;
-    bool governing_exact = false;
-    for (const auto& ref : s.subs) {
-        const auto& g = *groups_[ref.group];
-        if (!matches(g, r.topic().view(), r.type_of(index)))
-            continue;
-        const bool exact = pattern_of(const_cast<group&>(g)).what == group::kind::topic;
-        if (!governing || (exact && !governing_exact) ||
-            (exact == governing_exact && ref.order < governing->order)) {
-            governing = &ref;
-            governing_exact = exact;
-        }
+    // By the topic's groups, not by the session's subscriptions, which may be many more.
+    const auto consider = [&](const group* g) {
+        if (!g)
+            return;
+        const auto sub = find_sub(s, *g);
+        if (sub && (!governing || s.subs[*sub].order < governing->order))
+            governing = &s.subs[*sub];
+    };
+    const auto type = r.type_of(index);
+    const auto consider_all = [&](const pattern& p) {
+        consider(&p);
+        consider(p.find_type(type));
+    };
+    if (const auto* const t = topics_.find(r.topic().view()))
+        consider_all(*t);
+    if (!governing && !filters_.empty()) {
+        std::vector<filter_node*> filters;
+        filters_.match(r.topic().view(), filters);
+        for (const auto* const f : filters)
+            consider_all(*f);
     }
     return governing && governing->options != 0 ? options_[governing->options - 1].overflow
                                                 : s.limits->overflow;
