@@ -73,17 +73,22 @@ asio::awaitable<void> receive(pusher::client& client) {
     }
 }
 
-/// Asks once; the client asks again on every connection that follows.
+/// Asks once; the client asks again on every connection that follows. While there is no hub at all, what is
+/// asked for comes back after `client_params::request_timeout`, so that nothing waits without end unless one
+/// wants it to.
 asio::awaitable<void> listen(pusher::client& client, std::string topic) {
-    auto [ec, result] = co_await client.async_subscribe(topic, token);
-    if (ec == pusher::client_errc::not_sent) {
-        std::cerr << "no hub yet\n";
-        client.close();
-    } else if (ec) {
-        std::cerr << "cannot subscribe: " << (result.reason.empty() ? ec.message() : result.reason) << '\n';
-        client.close();
-    } else {
-        std::cout << "subscribed to " << topic << std::endl;
+    for (;;) {
+        auto [ec, result] = co_await client.async_subscribe(topic, token);
+        if (ec == pusher::client_errc::not_sent)
+            continue;
+        if (!ec) {
+            std::cout << "subscribed to " << topic << std::endl;
+        } else if (ec != pusher::errc::closed) {
+            std::cerr << "cannot subscribe: " << (result.reason.empty() ? ec.message() : result.reason)
+                      << '\n';
+            client.close();
+        }
+        co_return;
     }
 }
 

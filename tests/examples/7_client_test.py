@@ -177,6 +177,24 @@ def another_hub(program):
                 listener.end()
 
 
+def no_hub_yet(program):
+    """nobody listens there: the client tries until somebody does, or it is ended"""
+    with hub() as gone:
+        at = gone.at["http"]
+    with Listener(program, f"ws://{at}/ws", "news") as patient, Listener(program, f"ws://{at}/ws", "news") as other:
+        for listener in (patient, other):
+            line = listener.says()
+            assert line.startswith("disconnected: Connection refused; next attempt in "), line
+        other.end()
+        assert other.process.stderr.read() == ""
+        with hub(at=at) as server:
+            patient.until("connected")
+            assert patient.says() == "subscribed to news"
+            server.publish("news", "sun")
+            assert patient.says() == "news: sun"
+            patient.end()
+
+
 def refusals(program):
     """a token that is wrong, one that is right, a topic that cannot be, a URL that is none"""
     with hub("--token", "secret=ann") as server:
@@ -197,4 +215,4 @@ def refusals(program):
 
 
 if __name__ == "__main__":
-    main([transports, resume, another_hub, refusals])
+    main([transports, resume, another_hub, no_hub_yet, refusals])
