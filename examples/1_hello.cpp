@@ -2,8 +2,9 @@
 
 // Publish and subscribe inside one program: to one user, to a group, and to everybody.
 //
-// Each user is a subscriber with three topics: one of its own, one that it shares with others, and `*`, which is a
-// topic like any other that everybody here happens to subscribe to. Try it: it needs no network and ends at once.
+// Each user is a subscriber with three topics: one of its own, one that it shares with others, and `*`, which
+// is a topic like any other that everybody here happens to subscribe to. Try it: it needs no network and ends
+// at once.
 //
 //   1_hello
 

@@ -3,8 +3,8 @@
 // A coroutine as subscriber: it takes one message after another and may wait between them, for as long as its
 // outbox has room. What it loses when it is too slow, it is told.
 //
-// The publisher sends ten messages at once to an outbox that holds four; the newest four win. Try it: it needs no
-// network and ends at once.
+// The publisher sends ten messages at once to an outbox that holds four; the newest four win. Try it: it
+// needs no network and ends at once.
 //
 //   2_coroutine
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
-// A broker that browsers can use: WebSocket, server-sent events and `POST /publish` on one port, and a clock that
-// publishes from C++.
+// A broker that browsers can use: WebSocket, server-sent events and `POST /publish` on one port, and a clock
+// that publishes from C++.
 //
 //   3_websocket [PORT]        # 8080 unless given; Ctrl-C ends it
 //
@@ -10,7 +10,8 @@
 //   curl -N 'http://127.0.0.1:8080/events?topic=clock'
 //   curl -d '{"topic":"chat","payload":"hello"}' http://127.0.0.1:8080/publish
 //
-// or, in the console of a browser that shows http://127.0.0.1:8080/stats (a page from elsewhere would be refused):
+// or, in the console of a browser that shows http://127.0.0.1:8080/stats (a page from elsewhere would be
+// refused):
 //
 //   ws = new WebSocket('ws://127.0.0.1:8080/ws');
 //   ws.onmessage = (e) => console.log(e.data);

@@ -131,7 +131,9 @@ public:
     }
 
     /// Takes a request over from an HTTP server of the host's own, to make a WebSocket or event stream of it,
-    /// or to answer it: whatever an HTTP listener would do. The connection is the broker's from here on.
+    /// or to answer it: whatever an HTTP listener would do. The connection is the broker's from here on. It
+    /// ends with the answer, since what the host serves itself can't be asked for on it; unless
+    /// `http_params::handler` can answer that.
     ///
     /// \param socket connected, on the broker's executor.
     /// \param request read already. \param leftover bytes that were read after it.

@@ -79,10 +79,11 @@ class Server:
         return self.process.wait(PATIENCE)
 
     def connect(self, kind):
-        if self.at[kind].startswith("/"):
+        path = self.at[kind].removeprefix("unix:")
+        if path.startswith("/"):
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(PATIENCE)
-            s.connect(self.at[kind])
+            s.connect(path)
             return s
         host, port = self.at[kind].rsplit(":", 1)
         return socket.create_connection((host, int(port)), PATIENCE)

@@ -96,8 +96,9 @@ public:
     }
 
     /// Takes a connection over in the middle: a request that somebody else has read, and what came after it.
+    /// Without a handler for whatever else may be asked for, it answers this request alone.
     void take(channel_ptr c, http_request request, std::string leftover) {
-        add(std::move(c))->start(std::move(request), std::move(leftover));
+        add(std::move(c))->start(std::move(request), std::move(leftover), bool(params_.handler));
     }
 
     bool drained() override {

@@ -79,9 +79,10 @@ public:
     }
 
     /// Begins with a request that somebody else read, and the bytes that came after it.
-    void start(http_request request, std::string leftover) {
+    /// \param more whether another request may follow; else the connection ends with the answer.
+    void start(http_request request, std::string leftover, bool more) {
         in_ = std::move(leftover);
-        keep_alive_ = request.keep_alive();
+        keep_alive_ = more && request.keep_alive();
         request_ = std::move(request);
         in_request_ = true;
         owner_->at_request(this);

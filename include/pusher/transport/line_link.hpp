@@ -11,7 +11,7 @@ namespace pusher::inline v0 {
 
 /// The native dialect on a stream socket: a message is a line, ended by a line feed with or without a
 /// carriage return before it. Empty lines are passed over.
-class line_link final : public stream_link {
+class line_link : public stream_link {
 public:
     using stream_link::stream_link;
 
