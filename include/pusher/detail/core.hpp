@@ -288,6 +288,7 @@ private:
         const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence);
     void schedule_catchup(subscriber_base& s);
     void run_catchups();
+    bool tell_gaps(handler_subscriber& s);
     void read_on(subscriber_base& s);
     void go_live(subscriber_base& s);
     bool wants(

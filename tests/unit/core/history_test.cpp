@@ -718,6 +718,34 @@ TEST_CASE("history: a handler that publishes while it reads", "[core]") {
     }
 }
 
+TEST_CASE("history: a handler whose own publishes push out what it has yet to read", "[core]") {
+    core_script s(with_history(2));
+    publish(s, "t", 1, 2);
+    auto h = s.handler();
+    h->on_message = [&](const pusher::message& m) {
+        if (m.payload() == "1")
+            for (auto payload : {"3", "4"})
+                s.publish("t", payload);
+    };
+    s.subscribe(h, "t", last(2));
+    s.settle();
+    // 2 has left: that is told before what follows it, within the batch.
+    CHECK(h->take() == texts{"t@1=1", "!t 1 2-2", "t@3=3", "t@4=4"});
+    CHECK_FALSE(h->catching);
+
+    SECTION("and leaves when it is told") {
+        auto g = s.handler();
+        g->on_message = [&](const pusher::message&) {
+            for (auto payload : {"5", "6"})
+                s.publish("t", payload);
+        };
+        g->when_told = [&](const pusher::gap&) { s.core.remove(*g); };
+        s.subscribe(g, "t", last(2));
+        s.settle();
+        CHECK(g->take() == texts{"t@3=3", "!t 1 4-4"});
+    }
+}
+
 TEST_CASE("history: broadcasts", "[core]") {
     core_script s(with_history(100));
     auto early = s.session();
@@ -827,6 +855,21 @@ TEST_CASE("history: removing who catches up", "[core]") {
     s.publish("t", "5");
     s.settle();
     CHECK(b->link.frames() == texts{"!t 2 1-2", "t@3=3", "t@4=4", "t@5=5"});
+}
+
+TEST_CASE("history: what a cursor would have brought is not lost from a queue", "[core]") {
+    core_script s(with_history(1));
+    publish(s, "t", 1, 1);
+    auto a = s.session();
+    s.subscribe_filter(a, "#");
+    s.subscribe(a, "t", last(1));
+    s.publish("u", "2");
+    s.publish("t", "3"); // pushes out 1
+    s.publish("u", "4");
+    s.publish("t", "5"); // pushes out 3
+    CHECK(s.core.counters().dropped_trimmed == 2);
+    s.core.remove(*a);
+    CHECK(s.core.counters().dropped_disconnected == 2); // 2 and 4, and not 3 again
 }
 
 TEST_CASE("history: what nobody waits for is not kept encoded", "[core]") {

@@ -127,6 +127,27 @@ TEST_CASE("overflow: disconnect", "[core]") {
     CHECK(s.core.topics() == 0);
 }
 
+TEST_CASE("overflow: who is disconnected while it catches up is told nothing more", "[core]") {
+    core_script s(with_history(2));
+    publish(s, "t", 1, 2);
+    s.settle();
+    auto a = s.session(limit(2, overflow_policy::disconnect));
+    a->link.room = 0;
+    s.subscribe(a, "u");
+    core_script::options last;
+    last.history = 2;
+    s.subscribe(a, "t", last);
+    publish(s, "u", 1, 3);
+    s.turn();
+    CHECK(a->overflowed);
+    publish(s, "t", 3, 3); // 1 leaves the history
+    s.settle();
+    CHECK(s.core.counters().dropped_trimmed == 1);
+    s.writable(a);
+    CHECK(a->link.bytes.empty());
+    CHECK_FALSE(a->box);
+}
+
 TEST_CASE("overflow: bytes", "[core]") {
     core_script s;
     auto l = limit(100);

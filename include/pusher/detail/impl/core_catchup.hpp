@@ -136,6 +136,21 @@ inline bool core::wants(
     return covered && matches_live(s, r.topic().view(), type, e.publisher, e.sequence);
 }
 
+/// Tells a handler what it missed. \return false if it has no more to read, or left.
+inline bool core::tell_gaps(handler_subscriber& s) {
+    while (!s.catching->gaps.empty()) {
+        const auto g = s.catching->gaps.take(0);
+        observe_gap(s, g.view());
+        dispatching_ = true; // what the handler publishes waits, as in a publish
+        tell(s, g.view());
+        dispatching_ = false;
+        run_deferred();
+        if (!s.catching || s.owner != this)
+            return false;
+    }
+    return true;
+}
+
 inline void core::read_on(subscriber_base& s) {
     constexpr std::size_t most_read = 1024; // those of other types are read too
     auto* const queue = s.what == subscriber_base::kind::queue ? static_cast<queue_subscriber*>(&s) : nullptr;
@@ -150,16 +165,6 @@ inline void core::read_on(subscriber_base& s) {
     }
     if (!s.catching)
         return;
-    while (!s.catching->gaps.empty()) {
-        const auto g = s.catching->gaps.take(0);
-        observe_gap(s, g.view());
-        dispatching_ = true; // what the handler publishes waits, as in a publish
-        tell(static_cast<handler_subscriber&>(s), g.view());
-        dispatching_ = false;
-        run_deferred();
-        if (!s.catching || s.owner != this)
-            return;
-    }
 
     const auto most_messages = queue ? std::max<std::size_t>(1, queue->limits->messages / 2) : 256;
     const auto most_bytes =
@@ -168,6 +173,9 @@ inline void core::read_on(subscriber_base& s) {
     std::size_t bytes = 0;
     std::vector<header> headers;
     for (std::size_t read = 0; read != most_read && messages < most_messages && bytes <= most_bytes; ++read) {
+        // What it missed is told before what follows, and its own publishes may have made it miss some.
+        if (!queue && !tell_gaps(static_cast<handler_subscriber&>(s)))
+            return;
         // The oldest of what any cursor reads next.
         const cursor* oldest = nullptr;
         for (const auto& c : s.catching->cursors) {
@@ -237,7 +245,10 @@ inline void core::go_live(subscriber_base& s) {
 
 inline void core::tell_gap(subscriber_base& s, pending_gap g) {
     if (s.what == subscriber_base::kind::queue) {
-        box_of(static_cast<queue_subscriber&>(s)).add_gap(std::move(g));
+        auto& queue = static_cast<queue_subscriber&>(s);
+        if (queue.overflowed)
+            return;
+        box_of(queue).add_gap(std::move(g));
     } else {
         if (!s.catching)
             s.catching = std::make_unique<catchup>();

@@ -27,10 +27,11 @@ inline void core::add(const subscriber_ptr& s) {
 
 inline void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
-    unsubscribe_all(s);
-    s.catching.reset();
+    // While its cursors are known: what they would have brought was never queued.
     if (s.what == subscriber_base::kind::queue)
         forget_queued(static_cast<queue_subscriber&>(s), drop_cause::disconnected);
+    unsubscribe_all(s);
+    s.catching.reset();
     bind(s, {});
     s.owner = nullptr;
     slots_[s.slot] = nullptr;

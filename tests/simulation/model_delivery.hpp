@@ -1,0 +1,369 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "model.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+// The model's second half: what is written to whom when a turn ends, and how those who catch up read on.
+
+namespace simulation {
+
+inline void model::flush() {
+    end_turn();
+    if (dispatching_)
+        return;
+    for (const auto n : std::exchange(catchups_, {})) {
+        users_[n].scheduled = false;
+        end_turn(); // what handlers published meanwhile goes first
+        if (users_[n].alive)
+            read_on(users_[n]);
+    }
+}
+
+inline void model::end_turn() {
+    if (!touched_)
+        return;
+    for (auto& u : users_) {
+        const bool replies =
+            std::any_of(u.turn.begin(), u.turn.end(), [](const item& i) { return i.sequence == 0; });
+        if (u.alive && (u.given || replies))
+            deliver(u);
+        u.given = false;
+        u.turn.clear();
+    }
+    touched_ = false;
+    turn_messages_ = 0;
+    turn_bytes_ = 0;
+    ++counters_.turns;
+}
+
+/// What the turn has for a subscriber joins what waits, then the connection is tried, then limits are judged.
+inline void model::deliver(user& u) {
+    for (const auto& i : u.turn) {
+        if (i.sequence == 0) {
+            if (!u.overflowed)
+                u.box.push_back(i);
+            continue;
+        }
+        const auto& m = message(i.sequence);
+        if (!m.addressed && covered(u, m.topic, i.sequence))
+            continue; // a cursor brings it
+        if (u.overflowed) {
+            lose(u, i.sequence, pusher::drop_cause::disconnected);
+        } else {
+            u.box.push_back(i);
+            u.bytes += m.size();
+        }
+    }
+    if (u.overflowed)
+        return;
+    drain(u);
+    enforce(u);
+}
+
+inline void model::enforce(user& u) {
+    while (u.messages() > u.limits.messages || u.bytes > u.limits.bytes) {
+        auto oldest = u.box.size();
+        auto newest = u.box.size();
+        for (std::size_t i = 0; i != u.box.size(); ++i)
+            if (u.box[i].sequence != 0) {
+                newest = i;
+                oldest = std::min(oldest, i);
+            }
+        // The policy of the subscription that the arriving message came for: an exact one, then the oldest.
+        const subscription* governing = nullptr;
+        for (const auto& s : u.subs)
+            if (s.matches(message(u.box[newest].sequence)) &&
+                (!governing ||
+                 std::pair(s.match != pusher::match_mode::exact, s.order) <
+                     std::pair(governing->match != pusher::match_mode::exact, governing->order)))
+                governing = &s;
+        const auto what = governing && governing->overflow ? *governing->overflow : u.limits.overflow;
+        if (what == policy::disconnect) {
+            u.overflowed = true;
+            ++u.out.overflows;
+            for (const auto& i : u.box)
+                if (i.sequence != 0)
+                    lose(u, i.sequence, pusher::drop_cause::disconnected);
+            u.box.clear();
+            u.bytes = 0;
+            u.gaps.clear();
+            return;
+        }
+        const auto dropped = pop(u, what == policy::drop_oldest ? oldest : newest).sequence;
+        add_gap(u, gap_of(dropped));
+        lose(u, dropped, pusher::drop_cause::overflow);
+    }
+}
+
+/// How much of a frame the connection takes.
+inline std::size_t model::put(user& u, const std::string& frame) {
+    const auto taken = u.datagrams && frame.size() > u.room ? 0 : std::min(frame.size(), u.room);
+    u.room -= u.room == unlimited ? 0 : taken;
+    u.out.bytes.append(frame, 0, taken);
+    return taken;
+}
+
+/// The gap that is told before what waits first.
+inline std::size_t model::next_gap(const user& u) const {
+    if (u.box.empty())
+        return 0;
+    const auto& first = u.box.front();
+    for (std::size_t g = 0; g != u.gaps.size(); ++g)
+        if (first.sequence != 0 && u.gaps[g].topic == message(first.sequence).topic &&
+            u.gaps[g].from < first.sequence)
+            return g;
+    return u.gaps.size();
+}
+
+inline void model::tell(user& u, std::size_t g) {
+    u.out.gaps.push_back(u.gaps[g].text());
+    u.gaps.erase(u.gaps.begin() + static_cast<std::ptrdiff_t>(g));
+}
+
+/// Frame after frame, until nothing waits or the connection takes no more. \return whether nothing waits.
+inline bool model::drain(user& u) {
+    if (!u.linked || u.blocked)
+        return false;
+    const auto& as = forms[u.as];
+    if (!u.rest.empty()) {
+        u.rest.erase(0, put(u, u.rest));
+        u.blocked = !u.rest.empty();
+    }
+    bool cut = false;
+    while (!u.blocked && !(u.box.empty() && u.gaps.empty())) {
+        const auto g = next_gap(u);
+        std::string frame;
+        if (!u.box.empty() && u.box.front().sequence != 0 &&
+            message(u.box.front().sequence).payload.size() > as.longest) {
+            const auto failed = pop(u, 0).sequence;
+            add_gap(u, gap_of(failed));
+            lose(u, failed, pusher::drop_cause::undeliverable);
+            continue;
+        }
+        if (g != u.gaps.size())
+            frame = as.silent ? "" : as.mark + u.gaps[g].text() + "\n";
+        else if (u.box.front().sequence == 0)
+            frame = u.box.front().reply;
+        else
+            frame = as.mark + message(u.box.front().sequence).text() + "\n";
+        const auto taken = put(u, frame);
+        u.blocked = taken != frame.size();
+        if (taken == 0 && u.blocked)
+            break;
+        if (g != u.gaps.size())
+            tell(u, g);
+        else if (pop(u, 0).sequence != 0)
+            ++counters_.delivered;
+        u.rest = frame.substr(taken);
+        cut = !u.rest.empty();
+    }
+    // What cannot be told takes no room.
+    while (as.silent && cut && next_gap(u) != u.gaps.size())
+        tell(u, next_gap(u));
+    return !u.blocked;
+}
+
+inline void model::take(user& u, outcome& o) {
+    if (u.overflowed)
+        return;
+    const auto g = next_gap(u);
+    if (!u.box.empty() && g != u.gaps.size()) {
+        u.out.got.push_back(u.gaps[g].text());
+        tell(u, g);
+    }
+    while (u.box.empty() && !u.gaps.empty()) {
+        u.out.got.push_back(u.gaps[0].text());
+        tell(u, 0);
+    }
+    o.yes = !u.box.empty();
+    if (o.yes) {
+        const auto sequence = pop(u, 0).sequence;
+        u.out.got.push_back(message(sequence).text());
+        ++counters_.delivered;
+        const auto& call = take_entry(entry::kind::call, "a message was to be taken");
+        require(call.sequence == sequence, "another message was taken than the next");
+        run_call();
+    }
+    if (u.catching && u.messages() <= u.limits.messages / 2)
+        schedule(u);
+}
+
+inline void model::detach(user& u) {
+    u.linked = false;
+    u.blocked = false;
+    u.rest.clear();
+    const auto is_reply = [](const item& i) { return i.sequence == 0; };
+    std::erase_if(u.turn, is_reply);
+    std::erase_if(u.box, is_reply);
+}
+
+inline void model::attach(user& u, const command& c) {
+    if (u.linked)
+        detach(u);
+    u.linked = true;
+    u.as = c.as;
+    u.datagrams = c.datagrams;
+    u.room = c.number;
+    if (!u.box.empty() || !u.gaps.empty() || !u.rest.empty() || u.catching)
+        schedule(u);
+}
+
+inline void model::schedule(user& u) {
+    if (std::exchange(u.scheduled, true))
+        return;
+    for (std::size_t n = 0; n != users_.size(); ++n)
+        if (&users_[n] == &u)
+            catchups_.push_back(n);
+}
+
+/// Tells a handler of what it missed. \return whether it goes on.
+inline bool model::tell_gaps(user& u) {
+    while (!u.gaps.empty()) {
+        u.out.got.push_back(u.gaps[0].text());
+        tell(u, 0);
+        dispatching_ = true;
+        const auto& told = take_entry(entry::kind::told, "a handler was to be told of a gap");
+        require(&users_[told.user] == &u, "another handler was told of a gap");
+        counters_.handler_exceptions += run_call();
+        dispatching_ = false;
+        run_deferred();
+        if (!u.catching || !u.alive)
+            return false;
+    }
+    return true;
+}
+
+/// One batch for a subscriber that catches up: in publish order, over all its topics.
+inline void model::read_on(user& u) {
+    const bool queue = u.what != kind::handler;
+    if (queue) {
+        if (u.overflowed || u.blocked || (u.linked && !drain(u)) || u.messages() > u.limits.messages / 2)
+            return;
+    }
+    if (!u.catching)
+        return;
+    const auto most_messages = queue ? std::max<std::size_t>(1, u.limits.messages / 2) : 256;
+    const auto most_bytes = queue ? std::min<std::size_t>(u.limits.bytes / 2, 64 * 1024) : 64 * 1024;
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+    while (messages < most_messages && bytes <= most_bytes) {
+        if (!queue && !tell_gaps(u))
+            return;
+        const cursor* oldest = nullptr;
+        std::uint64_t sequence = 0;
+        for (const auto& c : u.cursors) {
+            const auto& p = pasts_.at(c.topic);
+            if (c.next != p.next() && (!oldest || p.all[c.next - 1] < sequence)) {
+                oldest = &c;
+                sequence = p.all[c.next - 1];
+            }
+        }
+        if (!oldest) { // all have come to the present
+            for (auto& s : u.subs)
+                if (s.catching) {
+                    s.catching = false;
+                    s.born = published_.size();
+                }
+            u.cursors.clear();
+            u.catching = false;
+            break;
+        }
+        const auto& m = message(sequence);
+        const bool wanted = wants(u, m, sequence);
+        for (auto& c : u.cursors)
+            if (c.topic == m.topic && c.next == m.offset)
+                ++c.next;
+        if (!wanted)
+            continue;
+        ++messages;
+        bytes += m.size();
+        if (queue) {
+            u.box.push_back({sequence, {}});
+            u.bytes += m.size();
+            continue;
+        }
+        u.last = std::max(u.last, sequence);
+        dispatching_ = true;
+        const auto& call = take_entry(entry::kind::call, "a handler that catches up was to be called");
+        require(&users_[call.user] == &u, "another handler was called than the one that catches up");
+        require(call.sequence == sequence, "another message was read than the next");
+        u.out.got.push_back(m.text());
+        ++(run_call() ? counters_.handler_exceptions : counters_.delivered);
+        dispatching_ = false;
+        run_deferred();
+        if (!u.catching || !u.alive)
+            return;
+    }
+    if (queue && messages != 0 && u.linked)
+        drain(u);
+    if (u.catching && !(queue && (u.blocked || (!u.linked && messages != 0))))
+        schedule(u);
+}
+
+/// Whether a message from history is for a subscriber: because a subscription that catches up asked for it,
+/// or because it came since a cursor began that live subscriptions rely on.
+inline bool model::wants(const user& u, const posted& m, std::uint64_t sequence) const {
+    bool is_covered = false;
+    for (const auto& c : u.cursors) {
+        if (c.topic != m.topic || m.offset < c.next)
+            continue;
+        const bool since_birth = sequence > c.born;
+        if (since_birth && m.addressed)
+            return false;
+        is_covered = is_covered || since_birth;
+        if (c.subscription != ended && (c.type.empty() || c.type == m.type) &&
+            (c.echo || m.publisher == nobody || &users_[m.publisher] != &u))
+            return true;
+    }
+    return is_covered && matches_live(u, m, sequence);
+}
+
+inline void model::missed(user& u, gap g) {
+    if (u.overflowed)
+        return;
+    add_gap(u, std::move(g));
+    if (u.what == kind::handler)
+        u.catching = true;
+    schedule(u);
+}
+
+/// One gap for each topic, in the order of their first loss.
+inline void model::add_gap(user& u, gap g) {
+    for (auto& known : u.gaps)
+        if (known.topic == g.topic) {
+            known.count += g.count;
+            known.last = std::max(known.last, g.last);
+            if (known.first == 0 || (g.first != 0 && g.first < known.first))
+                known.first = g.first;
+            known.from = std::min(known.from, g.from);
+            return;
+        }
+    u.gaps.push_back(std::move(g));
+}
+
+inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why) {
+    static constexpr const char* names[] = {"overflow", "trimmed", "disconnected", "undeliverable"};
+    u.out.drops.push_back(message(sequence).topic + " " + names[static_cast<std::size_t>(why)]);
+    switch (why) {
+    case pusher::drop_cause::overflow: ++counters_.dropped; break;
+    case pusher::drop_cause::trimmed: ++counters_.dropped_trimmed; break;
+    case pusher::drop_cause::disconnected: ++counters_.dropped_disconnected; break;
+    case pusher::drop_cause::undeliverable: ++counters_.dropped_undeliverable; break;
+    }
+}
+
+inline model::item model::pop(user& u, std::size_t i) {
+    const auto at = u.box.begin() + static_cast<std::ptrdiff_t>(i);
+    auto popped = std::move(*at);
+    if (popped.sequence != 0)
+        u.bytes -= message(popped.sequence).size();
+    u.box.erase(at);
+    return popped;
+}
+
+} // namespace simulation
