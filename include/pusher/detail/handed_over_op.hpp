@@ -55,18 +55,16 @@ public:
 
     /// To be called by who has claimed it, once. Any thread.
     void complete(error_code ec, Result result) {
-        // The work goes along: it ends where the handler runs.
-        auto work = std::move(work_);
-        const auto executor = boost::asio::prefer(work, boost::asio::execution::outstanding_work.untracked);
-        boost::asio::post(
-            executor, [self = this->shared_from_this(), work = std::move(work), ec,
-                       result = std::move(result)]() mutable {
-                auto slot = boost::asio::get_associated_cancellation_slot(self->handler_);
-                if (slot.is_connected())
-                    slot.clear();
-                auto handler = std::move(self->handler_);
-                std::move(handler)(ec, std::move(result));
-            });
+        // It keeps the handler's context running until `post` has returned: whose `run` has returned may
+        // destroy it.
+        const auto work = std::move(work_);
+        boost::asio::post(work, [self = this->shared_from_this(), ec, result = std::move(result)]() mutable {
+            auto slot = boost::asio::get_associated_cancellation_slot(self->handler_);
+            if (slot.is_connected())
+                slot.clear();
+            auto handler = std::move(self->handler_);
+            std::move(handler)(ec, std::move(result));
+        });
     }
 
 private:
