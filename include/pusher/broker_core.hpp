@@ -4,6 +4,7 @@
 #include <pusher/broker_params.hpp>
 #include <pusher/detail/address_counter.hpp>
 #include <pusher/detail/core.hpp>
+#include <pusher/detail/handed_over_op.hpp>
 #include <pusher/detail/pending_op.hpp>
 #include <pusher/detail/session.hpp>
 #include <pusher/dialect/native_encoding.hpp>
@@ -130,7 +131,7 @@ public:
     ///
     /// \param topic,payload,options their bytes must be valid until it completes.
     /// \param token completes with `void(error_code, receipt)`; the error is the receipt's own.
-    /// Cancellation: total, until it is published.
+    /// Cancellation: total, until it is published; to be asked for where the handler runs.
     template <class CompletionToken>
     auto async_publish(
         std::string_view topic, std::string_view payload, const publish_options& options,

@@ -23,6 +23,17 @@ namespace pusher::inline v0 {
 /// A client of a hub, in the native dialect, over TCP, a Unix-domain socket or WebSocket, with or without
 /// TLS.
 ///
+/// ```cpp
+/// pusher::client c(context, {.url = "ws://127.0.0.1:8080/ws"});
+/// c.async_run(detached);
+/// co_await c.async_subscribe("news", use_awaitable);
+/// for (;;) {
+///     const auto event = co_await c.async_receive(use_awaitable);
+///     if (const auto* const m = std::get_if<pusher::pinned_message>(&event))
+///         std::cout << (*m)->payload() << std::endl;
+/// }
+/// ```
+///
 /// `async_run` connects, and connects again whenever the connection is lost: after a growing delay, part of
 /// it random, or when the hub asked to come back. On each connection it authenticates, subscribes to
 /// everything anew, and resumes every exact topic with history after the last message that it received. What
@@ -143,7 +154,7 @@ public:
     /// begins.
     /// \param token completes with `void(error_code)`; without a connection at once. Errors: `queue_full` and
     /// `message_too_large`: nothing has changed; `client_errc::no_answer`, `closed`, `operation_aborted`:
-    /// messages may come until the hub has got it.
+    /// messages may come until the hub has got it, which it will.
     ///
     /// Cancellation, of any kind: the subscription ends all the same.
     template <class CompletionToken>

@@ -6,6 +6,7 @@
 #include "catch.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -110,7 +111,8 @@ TEST_CASE("access: a token that is refused ends the session, another uid does no
     a.send("ping");
     CHECK(a.heard() == texts{"fail who are you?", "close 1008 who are you?"});
     CHECK(a.ended());
-    CHECK(s.broker.stats().closed.at("refused") == 1);
+    a.leave();
+    CHECK(s.broker.stats().closed == reasons{{"refused", 1}});
 
     client b(s);
     auth(b, "secret of bob");
@@ -246,11 +248,21 @@ TEST_CASE("access: one request at a time, also while the host thinks", "[broker]
     SECTION("an answer for who is gone") {
         a.publish("t", "2");
         s.run();
-        a.peer.close();
+        std::uint64_t id = 0;
+        s.broker.for_each_subscriber("t", [&](const pusher::subscriber_info& i) { id = i.id; });
+        CHECK(s.broker.kick(id) == 1);
         s.run();
         host.may.at(2)(true);
         s.run();
         CHECK(s.broker.stats().published == 2);
+    }
+    SECTION("an answer for who has said all it wanted") {
+        a.publish("t", "2");
+        a.leave(); // as `nc -N` does
+        host.may.at(2)(true);
+        s.run();
+        CHECK(s.broker.stats().published == 3);
+        CHECK(s.broker.stats().sessions == 1); // the other one
     }
 }
 

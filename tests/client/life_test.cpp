@@ -192,12 +192,21 @@ TEST_CASE("client cancel: unsubscribe ends the wait alone", "[client][cancel]") 
     cancellation_signal signal;
     outcome<> unsubscribed;
     w.client->async_unsubscribe("a", bind_cancellation_slot(signal.slot(), unsubscribed.handler()));
-    w.run();
-    const auto asked = w.take_request("unsubscribe");
-    signal.emit(cancellation_type::partial);
-    w.run();
-    CHECK(unsubscribed.ec() == operation_aborted);
-    w.reply(asked);
+    SECTION("before it is sent: it is sent all the same") {
+        signal.emit(cancellation_type::total);
+        w.run();
+        CHECK(unsubscribed.ec() == operation_aborted);
+        w.reply(w.take_request("unsubscribe"));
+    }
+    SECTION("after it is sent") {
+        w.run();
+        const auto asked = w.take_request("unsubscribe");
+        signal.emit(cancellation_type::partial);
+        w.run();
+        CHECK(unsubscribed.ec() == operation_aborted);
+        w.reply(asked);
+    }
+    CHECK(w.client->connected());
     w.hub().end();
     w.run();
     w.pass(100ms);

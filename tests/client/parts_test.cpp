@@ -83,6 +83,7 @@ TEST_CASE("client url: what is not", "[client][url]") {
     bad("", "begins with");
     bad("127.0.0.1:9000", "begins with");
     bad("http://hub/", "begins with");
+    bad("udp://hub:9001", "begins with tcp://, tls://, ws://, wss:// or unix:");
     bad("tcp:hub:1", "needs //");
     bad("tcp://hub", "needs a port");
     bad("tcp://hub:", "port");

@@ -51,22 +51,22 @@ TEST_CASE("client sockets: a conversation with a broker, over every transport", 
 
         const std::string large(60'000, 'x'); // near the hub's limit of a request
         co_await c.async_publish("a", large, use_awaitable);
-        CHECK(co_await next_payload(c) == large);
+        co_await expect(c, large);
         const auto [too_large, nothing] = co_await c.async_publish("a", std::string(70'000, 'x'), as_tuple);
         CHECK(too_large == errc::message_too_large);
         CHECK(nothing.matched == 0);
         hub.publish("a", std::string(900'000, '\x01')); // six times that as it travels
-        CHECK((co_await next_payload(c)).size() == 900'000);
+        co_await expect(c, std::string(900'000, '\x01'));
 
         const auto [unsupported, why] =
             co_await c.async_subscribe("b/#", {.match = match_mode::filter}, as_tuple);
         CHECK(!unsupported);
         hub.publish("b/c", "filtered");
-        CHECK(co_await next_payload(c) == "filtered");
+        co_await expect(c, "filtered");
         co_await c.async_unsubscribe("a", use_awaitable);
         hub.publish("a", "unheard");
         hub.publish("b/c", "heard");
-        CHECK(co_await next_payload(c) == "heard");
+        co_await expect(c, "heard");
     });
     c.close();
     run(io, [&]() -> awaitable<void> {
@@ -142,7 +142,7 @@ TEST_CASE("client sockets: it comes back to a broker that was away, and resumes"
     run(io, [&]() -> awaitable<void> {
         co_await c.async_subscribe("a", use_awaitable);
         hub.publish("a", "1");
-        CHECK(co_await next_payload(c) == "1");
+        co_await expect(c, "1");
         for (int round = 0; round != 5; ++round) {
             door.stop();
             hub.for_each_session([&](const session_info& s) { hub.kick(s.id, "restart"); });
@@ -157,8 +157,8 @@ TEST_CASE("client sockets: it comes back to a broker that was away, and resumes"
             const auto up = co_await next<client_connected>(c);
             CHECK(up.again);
             hub.publish("a", "after");
-            CHECK(co_await next_payload(c) == "meanwhile");
-            CHECK(co_await next_payload(c) == "after");
+            co_await expect(c, "meanwhile");
+            co_await expect(c, "after");
         }
     });
 }
@@ -243,7 +243,7 @@ TEST_CASE("client sockets: HTTP servers that refuse", "[client][sockets]") {
         run(io, [&]() -> awaitable<void> {
             co_await next<client_connected>(c);
             hub.push_to("100", "x", "hello");
-            CHECK(co_await next_payload(c) == "hello");
+            co_await expect(c, "hello");
         });
         CHECK(seen == "Bearer good");
     }

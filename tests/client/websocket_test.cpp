@@ -8,6 +8,7 @@
 #include "client_world.hpp"
 #include "websocket_script.hpp"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -356,6 +357,25 @@ TEST_CASE(
     REQUIRE(frames.size() == 2);
     CHECK(frames[0].starts_with("text:"));
     CHECK(frames[1] == "pong:999");
+}
+
+TEST_CASE("client websocket: always behind, it answers pings all the same", "[client][websocket]") {
+    websocket_world w;
+    w.open();
+    w.hub().room = 0;
+    const std::string payload(1000, 'x');
+    for (int i = 0; i != 100; ++i)
+        w.publish("a", payload);
+    w.say_frame({0x89, "there?"});
+    // It is never through with what it has to send.
+    for (int i = 0; i != 200; ++i) {
+        w.publish("a", payload);
+        w.hub().make_room(1000);
+        w.run();
+    }
+    const auto frames = w.take_frames();
+    CHECK(frames.size() < 201);
+    CHECK(std::count(frames.begin(), frames.end(), "pong:there?") == 1);
 }
 
 TEST_CASE("client websocket: close says goodbye, and waits for the hub", "[client][websocket]") {

@@ -5,8 +5,12 @@
 
 #include <pusher/ext/tls_client.hpp>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <memory>
+#include <optional>
+#include <stdexcept>
 #include <variant>
 
 // The library's own client over TLS.
@@ -23,21 +27,33 @@ public:
         client.async_run([this](error_code ec) { ended = ec; });
     }
 
+    /// A completion token: what `wait` wants. It completes in the context, which wakes up whoever runs that;
+    /// a plain `use_future` would complete in a thread of the system's.
+    auto token() { return asio::bind_executor(io, asio::use_future); }
+
     /// Runs until a future is ready.
     template <class Future>
     auto wait(Future f) {
-        while (f.wait_for(0s) != std::future_status::ready) {
-            io.restart();
-            REQUIRE(io.run_one_for(20s) != 0);
-        }
+        until([&] { return f.wait_for(0s) == std::future_status::ready; });
         return f.get();
+    }
+
+    /// Runs until something is so.
+    template <class F>
+    void until(F f) {
+        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        while (!f()) {
+            io.restart();
+            io.run_one_until(deadline);
+            REQUIRE(std::chrono::steady_clock::now() < deadline);
+        }
     }
 
     /// The next event of that kind; what comes before is passed over.
     template <class Event>
     Event next() {
         for (;;) {
-            auto e = wait(client.async_receive(asio::use_future));
+            auto e = wait(client.async_receive(token()));
             if (auto* const found = std::get_if<Event>(&e))
                 return std::move(*found);
         }
@@ -67,13 +83,14 @@ TEST_CASE("TLS client: a conversation, and a reconnect") {
         std::to_string(hub.listen(pusher::tcp_params{.channel = pusher::tls(server_context())}));
     const auto web =
         std::to_string(hub.listen(pusher::http_params{.channel = pusher::tls(server_context())}));
-    const auto url = GENERATE_COPY(
-        "tls://127.0.0.1:" + lines, "wss://127.0.0.1:" + web + "/ws", "wss://localhost:" + web + "/ws",
-        "tls://localhost:" + lines);
+    // Generated once for all runs, each of which has ports of its own.
+    const std::string host =
+        GENERATE("tls://127.0.0.1:", "wss://127.0.0.1:", "wss://localhost:", "tls://localhost:");
+    const auto url = host.starts_with("wss") ? host + web + "/ws" : host + lines;
     CAPTURE(url);
     waiting_client c(params(url, pusher::tls_client(trusting())));
-    c.wait(c.client.async_subscribe("t", asio::use_future));
-    const auto r = c.wait(c.client.async_publish("t", "one", asio::use_future));
+    c.wait(c.client.async_subscribe("t", c.token()));
+    const auto r = c.wait(c.client.async_publish("t", "one", c.token()));
     CHECK(r.matched == 1);
     CHECK(c.next<pusher::pinned_message>()->payload() == "one");
     const std::string large(900'000, 'l');
@@ -89,10 +106,7 @@ TEST_CASE("TLS client: a conversation, and a reconnect") {
     CHECK(c.next<pusher::pinned_message>()->payload() == "meanwhile");
 
     c.client.close();
-    while (!c.ended) {
-        c.io.restart();
-        REQUIRE(c.io.run_one_for(20s) != 0);
-    }
+    c.until([&] { return c.ended.has_value(); });
     CHECK_FALSE(*c.ended);
     hub.until_sessions(0);
 }
@@ -110,7 +124,8 @@ TEST_CASE("TLS client: hubs that are not trusted") {
         const auto other = make_identity("another authority");
         const auto ec =
             error_of("tls://127.0.0.1:" + port, pusher::tls_client({.authorities = other.certificate}));
-        CHECK(holds(ec.message(), "certificate verify failed"));
+        CHECK(ec.category() == pusher::tls_verify_category());
+        CHECK(ec.message() == "certificate verify failed: unable to get local issuer certificate");
     }
     SECTION("this system's authorities do not know it either") {
         CHECK(holds(error_of("tls://127.0.0.1:" + port, pusher::tls_client()).message(), "verify failed"));
@@ -123,8 +138,17 @@ TEST_CASE("TLS client: hubs that are not trusted") {
         for (const char* host : {"127.0.0.1", "localhost"}) {
             const auto ec =
                 error_of("tls://" + std::string(host) + ":" + wrong, pusher::tls_client(trusting()));
-            CHECK(holds(ec.message(), "certificate verify failed"));
+            CHECK(
+                ec.message() == "certificate verify failed: " +
+                                    std::string(*host == 'l' ? "hostname mismatch" : "IP address mismatch"));
         }
+    }
+    SECTION("a certificate that has the name only where it does not count") {
+        const auto old = make_identity("localhost", &authority(), {}, "IP:127.0.0.1");
+        const auto context = pusher::make_tls_context({.certificate = old.certificate, .key = old.key});
+        const auto named = std::to_string(hub.listen(pusher::tcp_params{.channel = pusher::tls(context)}));
+        const auto ec = error_of("tls://localhost:" + named, pusher::tls_client(trusting()));
+        CHECK(ec.message() == "certificate verify failed: hostname mismatch");
     }
     SECTION("a context of the host's own that verifies nothing is made to") {
         const auto careless = std::make_shared<ssl::context>(ssl::context::tls_client);
@@ -136,16 +160,85 @@ TEST_CASE("TLS client: hubs that are not trusted") {
         const auto ec = error_of("wss://127.0.0.1:" + plain + "/ws", pusher::tls_client(trusting()));
         CHECK(ec.category() == asio::error::get_ssl_category());
     }
-    SECTION("a server that says nothing") {
-        asio::io_context io;
-        tcp::acceptor silent(io, {tcp::v4(), 0});
-        auto p = params(
-            "tls://127.0.0.1:" + std::to_string(silent.local_endpoint().port()),
-            pusher::tls_client(trusting()));
+    SECTION("a factory of the host's own that throws") {
+        const auto ec = error_of("tls://127.0.0.1:" + port, [](auto&&...) -> pusher::channel_ptr {
+            throw std::runtime_error("no certificate today");
+        });
+        CHECK(ec == pusher::errc::handler_threw);
+    }
+}
+
+TEST_CASE("TLS client: a server that says nothing") {
+    asio::io_context server_io;
+    tcp::acceptor silent(server_io, {asio::ip::address_v4::loopback(), 0});
+    auto p = params(
+        "tls://127.0.0.1:" + std::to_string(silent.local_endpoint().port()), pusher::tls_client(trusting()));
+    SECTION("in time") {
         p.connect_timeout = 100ms;
         waiting_client c(std::move(p));
-        CHECK(c.next<pusher::client_disconnected>().error);
+        for (int i = 0; i != 3; ++i) {
+            const auto down = c.next<pusher::client_disconnected>();
+            CHECK(down.error == pusher::errc::handshake_timeout);
+            CHECK(down.retry_in.has_value());
+        }
     }
+    // The client has sent what begins the handshake.
+    const auto begun = [&](waiting_client& c) {
+        auto s = silent.accept();
+        s.non_blocking(true);
+        char byte = 0;
+        c.until([&] {
+            error_code ec;
+            return s.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, ec) == 1;
+        });
+        return s;
+    };
+    SECTION("and the client closes") {
+        p.close_timeout = 50ms;
+        waiting_client c(std::move(p));
+        const auto s = begun(c);
+        c.client.close();
+        c.until([&] { return c.ended.has_value(); });
+        CHECK_FALSE(*c.ended);
+    }
+    SECTION("and the client is destroyed") {
+        asio::io_context io;
+        std::optional<pusher::client> c(std::in_place, io, p);
+        std::optional<error_code> ended;
+        c->async_run([&](error_code ec) { ended = ec; });
+        auto s = silent.accept();
+        s.non_blocking(true);
+        char byte = 0;
+        error_code nothing_yet;
+        while (s.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, nothing_yet) != 1)
+            REQUIRE(io.run_one_for(10s) == 1);
+        c.reset();
+        io.run_for(10s);
+        CHECK(io.stopped()); // nothing is left behind
+        REQUIRE(ended.has_value());
+        CHECK(*ended == pusher::errc::closed);
+    }
+}
+
+TEST_CASE("TLS client: what the hub is told to expect") {
+    const auto context = pusher::make_tls_client_context();
+    const auto told = [&](const char* text) {
+        std::string why;
+        const auto url = pusher::client_url::parse(text, why);
+        REQUIRE(url.has_value());
+        const std::unique_ptr<SSL, decltype(&SSL_free)> stream(SSL_new(context->native_handle()), &SSL_free);
+        pusher::detail::expect_hub(stream.get(), *url);
+        CHECK(SSL_get_verify_mode(stream.get()) == SSL_VERIFY_PEER);
+        const char* const name = SSL_get_servername(stream.get(), TLSEXT_NAMETYPE_host_name);
+        return std::string(name ? name : "");
+    };
+    CHECK(told("tls://hub.example:1") == "hub.example");
+    CHECK(told("wss://hub.example/ws") == "hub.example");
+    CHECK(told("wss://hub.example./ws") == "hub.example");
+    // An address is not a name (RFC 6066, section 3).
+    CHECK(told("tls://127.0.0.1:1").empty());
+    CHECK(told("tls://[::1]:1").empty());
+    CHECK(told("tls://[fe80::1%1]:1").empty());
 }
 
 TEST_CASE("TLS client: it shows a certificate") {
@@ -158,12 +251,12 @@ TEST_CASE("TLS client: it shows a certificate") {
     shown.key = own.key;
     shown.key_password = "secret";
     waiting_client c(params("tls://127.0.0.1:" + port, pusher::tls_client(shown)));
-    c.wait(c.client.async_subscribe("t", asio::use_future));
+    c.wait(c.client.async_subscribe("t", c.token()));
     CHECK_FALSE(c.client.session().empty());
 
     waiting_client without(params("tls://127.0.0.1:" + port, pusher::tls_client(trusting())));
     const auto ec = without.next<pusher::client_disconnected>().error;
-    CHECK(ec.category() == asio::error::get_ssl_category());
+    CHECK(holds(ec.message(), "certificate required"));
 }
 
 TEST_CASE("tls_client_params: what is wrong is named") {

@@ -24,6 +24,9 @@ namespace test {
 
 using texts = std::vector<std::string>;
 
+/// Sessions by why they ended: `broker_stats::closed`.
+using reasons = decltype(pusher::broker_stats::closed);
+
 /// What a hub says, in short: `t=1`, with history `t@5=1`; `!t 3`; `ok 7`, `ok 7 matched 2`; `fail 7 why`;
 /// `close 1001 why`, and `, retry` if there is a hint.
 inline std::string brief(std::string_view line) {
@@ -111,6 +114,12 @@ public:
         return got;
     }
     [[nodiscard]] bool ended() const noexcept { return peer.ended().has_value(); }
+
+    /// Ends the connection too, after the hub has: only then is the session over.
+    void leave() {
+        peer.close();
+        script_->run();
+    }
 
     pusher::testing::memory_peer peer;
 

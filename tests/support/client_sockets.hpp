@@ -93,4 +93,11 @@ inline awaitable<std::string> next_payload(pusher::client& c) {
     co_return std::string(m->payload());
 }
 
+/// Checks what the next message says. Catch's macros name what they check twice, and GCC 12 waits for both if
+/// that is a `co_await`; so a test waits first, and checks then.
+inline awaitable<void> expect(pusher::client& c, std::string payload) {
+    const auto got = co_await next_payload(c);
+    CHECK(got == payload);
+}
+
 } // namespace test

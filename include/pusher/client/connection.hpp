@@ -64,6 +64,9 @@ public:
     /// Whether a request sent now would be on its way soon. More are taken in any case.
     [[nodiscard]] bool has_room() const noexcept { return out_.size() - sent_ < high_water; }
 
+    /// Bytes that are kept for sending.
+    [[nodiscard]] std::size_t kept() const noexcept { return out_.size(); }
+
     /// Whether reading waits for `resume`.
     [[nodiscard]] bool paused() const noexcept { return paused_; }
 
@@ -75,14 +78,17 @@ public:
     void flush() {
         if (over_ || blocked_)
             return;
-        if (pong_ && sent_ == out_.size()) {
-            framing_->pong(out_, *pong_);
-            pong_.reset();
-        }
+        add_pong();
         while (sent_ != out_.size()) {
             sent_ += channel_->write({out_.data() + sent_, out_.size() - sent_});
             if (sent_ != out_.size()) {
                 blocked_ = true;
+                // A connection that is always behind would never come to the end of it.
+                if (sent_ >= high_water) {
+                    out_.erase(0, sent_);
+                    sent_ = 0;
+                }
+                add_pong(); // before others take the room
                 return;
             }
         }
@@ -136,6 +142,13 @@ public:
 
 private:
     static constexpr std::size_t high_water = 64 * 1024;
+
+    void add_pong() {
+        if (!pong_ || !has_room())
+            return;
+        framing_->pong(out_, *pong_);
+        pong_.reset();
+    }
 
     // ---- channel_user
 

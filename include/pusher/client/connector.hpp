@@ -12,6 +12,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -26,7 +27,7 @@ namespace pusher::inline v0 {
 
 /// Makes a channel of a connected socket, to speak TLS through it (`ext/tls.hpp`). The channel takes no bytes
 /// until its handshake is done, and reports a failed one with `at_end`; the client's connect timeout bounds
-/// it, and ends it with `close`.
+/// it, and ends it with `close`. What it throws counts as an attempt that has failed.
 using client_channel_factory =
     std::function<channel_ptr(stream_socket, const client_url&, const std::shared_ptr<services>&)>;
 
@@ -141,8 +142,21 @@ private:
                 s->last_error_ = failed;
                 return s->try_next();
             }
-            s->finish({}, s->make_channel());
+            s->connected();
         });
+    }
+
+    void connected() {
+        error_code ec;
+        channel_ptr c;
+        try {
+            c = make_channel();
+        } catch (const boost::system::system_error& e) {
+            ec = e.code();
+        } catch (...) { // the host's own factory
+            ec = errc::handler_threw;
+        }
+        finish(ec, std::move(c));
     }
 
     channel_ptr make_channel() {

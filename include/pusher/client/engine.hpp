@@ -121,6 +121,7 @@ private:
     [[nodiscard]] client_request make(client_request::kind what);
     void send_now(client_request r, native_request& text);
     [[nodiscard]] error_code admit(std::size_t size);
+    [[nodiscard]] bool has_room_for(const client_subscription_name& name);
     void enqueue(client_request r);
     void forget(client_request& r) noexcept;
     void restore(client_subscription& s, bool incomplete);
@@ -129,6 +130,7 @@ private:
     void drop_unsent_subscribes(std::deque<client_request>& from, const client_subscription_name& name);
     bool answer(const native_incoming& in);
     void greeted(client_request& r, const native_incoming& in);
+    void undo(const client_subscription& s);
     void subscribed(client_request& r, const native_reply& reply);
     void restored(client_request& r, const native_reply& reply);
 

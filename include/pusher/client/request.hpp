@@ -48,15 +48,16 @@ struct client_request {
     std::unique_ptr<client_subscription> subscription{}; ///< of restore, subscribe and unsubscribe
     std::size_t history = 0;                             ///< of subscribe
     std::optional<topic_position> resume{};              ///< of restore and subscribe
-    bool incomplete = false; ///< of restore: the hub has no history any more to resume from
+    bool incomplete = false;   ///< of restore: the hub has no history any more to resume from
+    bool unsubscribed = false; ///< of subscribe: by a request that follows
+    bool undo = false;         ///< of subscribe: if it comes to nothing, the one before is to be undone
 
     /// Whether the user began it.
     [[nodiscard]] bool of_user() const noexcept { return subscribe || unsubscribe || publish; }
 
-    /// Whether the user waits for it no more.
+    /// Whether it is not to be sent, since the user waits for it no more. What is unsubscribed stays so.
     [[nodiscard]] bool abandoned() const noexcept {
-        return (subscribe && subscribe->done()) || (unsubscribe && unsubscribe->done()) ||
-               (publish && publish->done());
+        return (subscribe && subscribe->done()) || (publish && publish->done());
     }
 
     [[nodiscard]] bool is(kind k, const client_subscription_name& name) const noexcept {

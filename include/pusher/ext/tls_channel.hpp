@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/ext/tls_verify_error.hpp>
 #include <pusher/transport/channel.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_channel.hpp>
@@ -171,7 +172,7 @@ private:
         if (broken_)
             return;
         if (ec)
-            return fail(ec);
+            return fail(detail::handshake_error(stream_.native_handle(), ec));
         secured_ = true;
         go_on();
         if (reads_)

@@ -4,7 +4,9 @@
 #include <pusher/client.hpp>
 #include <pusher/ext/tls_channel.hpp>
 #include <pusher/ext/tls_context.hpp>
+#include <pusher/transport/socket_channel.hpp>
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream_base.hpp>
@@ -95,15 +97,25 @@ namespace detail {
 inline void expect_hub(SSL* stream, const client_url& url) {
     SSL_set_verify(stream, SSL_VERIFY_PEER, SSL_get_verify_callback(stream));
     error_code not_an_address;
-    boost::asio::ip::make_address(url.host, not_an_address);
+    const auto address = boost::asio::ip::make_address(url.host, not_an_address);
     auto* const who = SSL_get0_param(stream);
-    const bool told = not_an_address
-                          ? X509_VERIFY_PARAM_set1_host(who, url.host.data(), url.host.size()) == 1 &&
-                                SSL_set_tlsext_host_name(stream, url.host.c_str()) == 1
-                          : X509_VERIFY_PARAM_set1_ip_asc(who, url.host.c_str()) == 1;
+    bool told = false;
+    if (not_an_address) {
+        auto name = url.host;
+        if (name.ends_with('.')) // for resolvers only (RFC 6066, section 3)
+            name.pop_back();
+        told = !name.empty() && X509_VERIFY_PARAM_set1_host(who, name.data(), name.size()) == 1 &&
+               SSL_set_tlsext_host_name(stream, name.c_str()) == 1;
+    } else {
+        const auto bytes = address_bytes(address); // without the zone, which is this machine's own
+        told = X509_VERIFY_PARAM_set1_ip(
+                   who, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()) == 1;
+    }
     if (!told) // without it anybody's certificate would do
-        throw boost::system::system_error(make_error_code(boost::asio::error::no_memory), "tls_client");
-    X509_VERIFY_PARAM_set_hostflags(who, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        throw boost::system::system_error(
+            make_error_code(boost::asio::error::invalid_argument), "tls_client: the host's name");
+    X509_VERIFY_PARAM_set_hostflags(
+        who, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     static constexpr unsigned char http[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
     if (url.what == client_url::kind::websocket)
         SSL_set_alpn_protos(stream, http, sizeof http);
@@ -113,8 +125,10 @@ inline void expect_hub(SSL* stream, const client_url& url) {
 
 /// Puts TLS around a client's connections: `client_params{.url = "wss://…", .secure = tls_client()}`.
 ///
-/// The hub's certificate is always verified, and must be for the host that the URL names. For a hub with a
-/// certificate of its own making, trust that one.
+/// The hub's certificate is always verified, and its `subjectAltName` must hold the name or the IP address
+/// that the URL names. For a hub with a certificate of its own making, trust that one. A certificate that is
+/// not accepted is a failed attempt like others; `client_disconnected` says what is wrong with it: see
+/// `tls_verify_category`. `client_params::connect_timeout` bounds the handshake too.
 ///
 /// \param context of `make_tls_client_context`, or the host's own.
 /// \throws std::invalid_argument if it is null.

@@ -216,9 +216,9 @@ auto broker_core::async_publish(
     return boost::asio::async_initiate<CompletionToken, void(error_code, receipt)>(
         [box = inbox_,
          executor = get_executor()](auto handler, std::string_view t, std::string_view p, publish_options o) {
-            auto op = detail::pending_op<receipt>::start(std::move(handler), executor);
+            auto op = detail::handed_over_op<receipt>::start(std::move(handler), executor);
             boost::asio::dispatch(executor, [box, op, t, p, o] {
-                if (op->done())
+                if (!op->claim())
                     return;
                 if (!box->owner || box->owner->stopping_)
                     return op->complete(errc::stopped, receipt{errc::stopped, 0, 0, {}});

@@ -262,6 +262,11 @@ inline void client_engine::tick() {
 
 /// Ends what has waited too long.
 inline void client_engine::expire(time_point now) {
+    for (auto& r : unsent_)
+        if (r.unsubscribe && r.deadline <= now) { // it is sent all the same
+            r.complete(client_errc::no_answer);
+            r.deadline = time_point::max();
+        }
     take_out(
         unsent_, [now](const client_request& r) { return r.deadline <= now || r.abandoned(); },
         [this](client_request& r) {

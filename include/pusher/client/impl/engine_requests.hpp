@@ -6,6 +6,7 @@
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace pusher::inline v0::detail {
@@ -88,6 +89,29 @@ inline native_request make_subscribe(
     return text;
 }
 
+inline native_request make_unsubscribe(std::string_view id, const client_subscription& s) {
+    native_request text;
+    text.request_id = id;
+    text.action = native_action::unsubscribe;
+    text.subscribe.topic = s.topic;
+    text.subscribe.type = s.type;
+    text.subscribe.match = s.match;
+    return text;
+}
+
+/// Whether a subscription may be asked for: those that are not answered yet count as well.
+inline bool client_engine::has_room_for(const client_subscription_name& name) {
+    if (subscriptions_.size() + user_requests_ < params_.subscriptions || subscriptions_.find(name))
+        return true;
+    std::set<client_subscription_name> asked;
+    for (const auto* queue : {&unsent_, &sent_})
+        for (const auto& r : *queue)
+            if (r.what == client_request::kind::subscribe && !r.abandoned() && !r.unsubscribed &&
+                !subscriptions_.find(r.subscription->name()))
+                asked.insert(r.subscription->name());
+    return asked.contains(name) || subscriptions_.size() + asked.size() < params_.subscriptions;
+}
+
 inline void client_engine::subscribe(
     std::shared_ptr<client_subscribe_op> op, std::string_view topic, const subscribe_options& o) {
     const auto refuse = [&op](error_code ec) { op->complete(ec, {}); };
@@ -98,7 +122,7 @@ inline void client_engine::subscribe(
         return refuse(errc::invalid_type);
     if ((!exact && (o.history != 0 || o.resume)) || (o.history != 0 && o.resume))
         return refuse(errc::unsupported);
-    if (subscriptions_.size() >= params_.subscriptions && !subscriptions_.find({o.match, topic, o.type}))
+    if (!has_room_for({o.match, topic, o.type}))
         return refuse(errc::too_many_subscriptions);
 
     auto r = make(client_request::kind::subscribe);
@@ -119,19 +143,15 @@ inline void client_engine::unsubscribe(
     auto r = make(client_request::kind::unsubscribe);
     r.subscription = std::make_unique<client_subscription>(
         client_subscription{std::string(topic), std::string(type), match});
-    const auto id = std::to_string(r.id);
-    native_request text;
-    text.request_id = id;
-    text.action = native_action::unsubscribe;
-    text.subscribe.topic = topic;
-    text.subscribe.type = type;
-    text.subscribe.match = match;
-    append_native_request(r.text, text);
+    append_native_request(r.text, make_unsubscribe(std::to_string(r.id), *r.subscription));
     if (const auto ec = admit(r.text.size()))
         return op->complete(ec);
     const auto name = r.subscription->name();
     subscriptions_.remove(name);
     drop_unsent_subscribes(unsent_, name);
+    for (auto& sent : sent_)
+        if (sent.is(client_request::kind::subscribe, name))
+            sent.unsubscribed = true;
     if (phase_ != phase::open)
         return op->complete({}); // the hub has forgotten it with the session
     r.unsubscribe = std::move(op);
@@ -238,6 +258,9 @@ inline void client_engine::pump() {
     if (any)
         said_ = clock_->now();
     keep->flush();
+    // The rest does not wait for the socket, so that nothing else would ask for it; others get their turn.
+    if (!unsent_.empty() && keep->has_room())
+        schedule();
 }
 
 /// The connection is gone, and its session with it: what was sent and not answered is settled.
@@ -267,6 +290,7 @@ inline void client_engine::settle(bool keep_unsent, error_code unsent_error) {
             } else if (was_sent && r.what == kind::publish) {
                 end(r, client_errc::connection_lost);
             } else if (keep_unsent) {
+                r.undo = false;
                 kept.push_back(std::move(r));
             } else {
                 end(r, was_sent ? make_error_code(client_errc::connection_lost) : unsent_error);
@@ -381,26 +405,36 @@ inline void client_engine::greeted(client_request& r, const native_incoming& in)
         opened();
 }
 
+/// Ends a subscription that the hub has got, and that nobody wants.
+inline void client_engine::undo(const client_subscription& s) {
+    auto r = make(client_request::kind::unsubscribe);
+    append_native_request(r.text, make_unsubscribe(std::to_string(r.id), s));
+    unsent_.push_front(std::move(r));
+    schedule();
+}
+
 inline void client_engine::subscribed(client_request& r, const native_reply& reply) {
-    const bool abandoned = r.abandoned();
-    auto* const known = subscriptions_.find(r.subscription->name());
-    if (!reply.ok)
-        return r.complete(error_of_reply(reply.error_message), reply.error_message);
-    if (abandoned && !known) {
-        // Nobody waits for it any more: it is undone.
-        auto undo = make(client_request::kind::unsubscribe);
-        const auto id = std::to_string(undo.id);
-        native_request text;
-        text.request_id = id;
-        text.action = native_action::unsubscribe;
-        text.subscribe.topic = r.subscription->topic;
-        text.subscribe.type = r.subscription->type;
-        text.subscribe.match = r.subscription->match;
-        append_native_request(undo.text, text);
-        unsent_.push_front(std::move(undo));
-        return schedule();
+    const auto name = r.subscription->name();
+    auto* const known = subscriptions_.find(name);
+    if (r.abandoned() && !known && !r.unsubscribed && (reply.ok || r.undo)) {
+        // Nobody waits for it any more: it is undone; but not under the hands of one that follows.
+        const auto next = std::find_if(sent_.begin(), sent_.end(), [&name](const client_request& other) {
+            return other.is(client_request::kind::subscribe, name);
+        });
+        if (next != sent_.end())
+            next->undo = true;
+        else
+            undo(*r.subscription);
+        return;
     }
-    if (known && r.history == 0 && !r.resume) {
+    if (!reply.ok) {
+        if (r.undo && !r.unsubscribed)
+            undo(*r.subscription);
+        return r.complete(error_of_reply(reply.error_message), reply.error_message);
+    }
+    if (r.unsubscribed) {
+        // On its way already; nothing is kept up.
+    } else if (known && r.history == 0 && !r.resume) {
         // The hub has replaced the options where it was: nothing was skipped, and nothing comes again.
         known->echo = r.subscription->echo;
         known->overflow = r.subscription->overflow;
