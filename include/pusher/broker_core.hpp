@@ -203,7 +203,7 @@ public:
     }
 
     /// Whether there may be no more sessions just now.
-    [[nodiscard]] bool full() const noexcept { return session_count_ >= params_.sessions; }
+    [[nodiscard]] bool full() const noexcept { return session_count_ + undecided_ >= params_.sessions; }
 
     /// Counts a connection that a transport turned away, or could not accept.
     void refused(std::string_view transport) { ++stats_of(transport).refused; }
@@ -237,6 +237,7 @@ private:
     // sessions: impl/session.hpp
     detail::session_ptr make_session(std::unique_ptr<link> l);
     void open(const detail::session_ptr& s, const authentication_result& who);
+    void turn_away(detail::session& s, close_reason reason);
     void start_authentication(
         const authentication_request& request, std::function<void(const authentication_result&)> done);
     void authorize(const access_request& request, access_answer done);
@@ -272,6 +273,7 @@ private:
     /// Sessions that the core does not have: not authenticated yet, or saying goodbye.
     boost::unordered_flat_map<const detail::session*, detail::session_ptr> outside_;
     std::size_t session_count_ = 0;            ///< of the core's
+    std::size_t undecided_ = 0;                ///< of the others: those that the host was asked about
     std::vector<detail::session_ptr> closing_; ///< end at the end of the turn
     std::vector<std::shared_ptr<listener_base>> listeners_;
     std::map<std::string, transport_stats, std::less<>> transport_stats_;

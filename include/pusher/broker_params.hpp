@@ -120,11 +120,11 @@ struct broker_params {
     /// to 1.
     double tolerated_slow_sessions = 0.05;
 
-    /// A slow session that has taken nothing for that long is not waited for any more. At least 1 ms.
+    /// A slow session that has taken nothing for that long is not waited for any more; 1 ms to 1 h.
     std::chrono::milliseconds slow_session_patience = std::chrono::milliseconds(250);
 
     /// The hint when to come back that goodbyes for overload and drain carry: spread evenly between once and
-    /// twice this, so that clients do not return all at once. At least 1 ms.
+    /// twice this, so that clients do not return all at once; 1 ms to 24 h.
     std::chrono::milliseconds retry_after = std::chrono::seconds(1);
 
     /// Where `receive_time` and reply timestamps come from.

@@ -28,7 +28,7 @@ struct publish_options {
     /// Passed on as they are; at most 64 KiB in all.
     std::span<const header> headers{};
 
-    /// `subscriber::id()` or `session::id()` of who publishes, for subscriptions that asked for `echo =
+    /// `subscriber::id()` or `session_info::id` of who publishes, for subscriptions that asked for `echo =
     /// false`. 0: the host.
     std::uint64_t publisher = 0;
 };

@@ -82,7 +82,7 @@ public:
         if (overflowed)
             return op->complete(errc::overflow, delivery{{}, std::exchange(missed, 0)});
         if (!owner)
-            return op->complete(errc::closed, {});
+            return op->complete(closed ? errc::closed : errc::stopped, {});
         waiting = std::move(op);
         hand_over();
     }
@@ -120,7 +120,7 @@ public:
                         f(g.view());
                     } catch (...) {
                         if (self->owner)
-                            self->owner->handler_threw(*self, g.topic.view());
+                            self->owner->handler_threw(self->info(), g.topic.view());
                     }
                 }
             });
@@ -130,6 +130,7 @@ public:
     std::shared_ptr<pending_op<delivery>> waiting;
     std::function<void(const gap&)> on_gap;
     std::uint64_t missed = 0;
+    bool closed = false; ///< by its user, and not by the broker's end
 };
 
 } // namespace detail
@@ -190,8 +191,10 @@ public:
         if (const auto s = std::exchange(state_, nullptr)) {
             if (s->owner)
                 s->owner->remove(*s);
-            if (receiver_)
+            if (receiver_) {
+                receiver_->closed = true;
                 receiver_->end(errc::closed);
+            }
         }
     }
 

@@ -291,3 +291,28 @@ TEST_CASE("http limits: a drain of very many idle connections is one walk over t
     for (const auto& p : peers)
         CHECK(p->ended());
 }
+
+TEST_CASE("http limits: an event stream of a filter that comes back is told of what it may have missed") {
+    pusher::broker_params p;
+    p.history.messages = 10;
+    script s(std::move(p));
+    const auto first = s.connect(get("/events?topic=%23&match=filter"));
+    s.broker.publish("a", "1");
+    s.run();
+    auto text = first->take();
+    const auto at = text.find("id: ");
+    REQUIRE(at != text.npos);
+    const auto id = text.substr(at + 4, text.find('\n', at) - at - 4);
+    auto again = [&](const std::string& last) {
+        auto r = get("/events?topic=%23&match=filter");
+        r.set("Last-Event-ID", last);
+        return s.connect(std::move(r))->take();
+    };
+    CHECK(count(again(id), "pusher.gap") == 0); // nothing has come since
+    s.broker.publish("a", "2");
+    s.run();
+    const auto later = again(id);
+    CHECK(count(later, "event: pusher.gap") == 1);
+    CHECK(count(later, R"({"topic":"#","gap":{"count":0}})") == 1);
+    CHECK(count(again("0123456789abcdef-7"), "event: pusher.gap") == 1);
+}

@@ -77,10 +77,19 @@ public:
     subscribe_result subscribe(
         subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec,
         std::optional<std::uint64_t> resume_after = {});
-    /// Tells a subscriber that it missed messages of a topic, nobody knows how many.
+    [[nodiscard]] bool keeps_history(std::string_view topic) const noexcept {
+        const auto* const t = topics_.find(topic);
+        return t && t->past;
+    }
+    /// Tells a subscriber that it missed messages of a topic, or filter, nobody knows how many.
     void tell_unknown_gap(subscriber_base& s, std::string_view topic) {
-        if (const auto* const t = topics_.find(topic); t && t->past)
-            tell_gap(s, {t->name, 0, 0, 0, 0});
+        tell_gap(s, {shared_text(topic), 0, 0, 0, 0});
+    }
+    /// Whether there is just this subscription.
+    [[nodiscard]] bool subscribed(
+        const subscriber_base& s, std::string_view text, std::string_view type, match_mode match) const {
+        const auto* const g = find_group(text, type, match);
+        return g && find_sub(s, *g);
     }
     /// \return false if there was no such subscription.
     bool unsubscribe(subscriber_base& s, std::string_view text, std::string_view type, match_mode match);
@@ -121,8 +130,8 @@ public:
     /// Takes the next message, for a subscriber without a connection. False: there is none.
     template <class OnMessage, class OnGap>
     bool take(queue_subscriber& s, OnMessage&& f, OnGap&& told);
-    /// Counts and observes a throwing handler. To be called while the exception is being handled.
-    void handler_threw(const subscriber_base& s, std::string_view topic);
+    /// Counts and observes an exception of a handler or hook, which is just being handled.
+    void handler_threw(const subscriber_info& who, std::string_view topic);
     /// Whether something waits for the end of the turn.
     [[nodiscard]] bool turn_pending() const noexcept { return !turn_.empty(); }
     /// The turn's messages that one subscriber has not been given yet.

@@ -62,6 +62,7 @@ public:
     phase state = phase::open;
     bool answering = false;     ///< a hook of the host has not answered yet
     bool waits_to_read = false; ///< for its replies to be taken
+    bool bound = false;         ///< its automatic subscriptions were made
     broker_core* broker;        ///< null: the broker is gone
     std::unique_ptr<pusher::link> link;
     std::string peer;

@@ -51,8 +51,10 @@ inline broker_params checked(broker_params p) {
     require(
         p.tolerated_slow_sessions >= 0 && p.tolerated_slow_sessions <= 1,
         "broker_params: tolerated_slow_sessions is not 0 to 1");
-    require(p.slow_session_patience >= 1ms, "broker_params: slow_session_patience is under 1 ms");
-    require(p.retry_after >= 1ms, "broker_params: retry_after is under 1 ms");
+    require(
+        p.slow_session_patience >= 1ms && p.slow_session_patience <= 1h,
+        "broker_params: slow_session_patience is not 1 ms to 1 h");
+    require(p.retry_after >= 1ms && p.retry_after <= 24h, "broker_params: retry_after is not 1 ms to 24 h");
     require(p.clock != nullptr, "broker_params: clock is null");
     for (const auto& topic : p.subscribe_on_bind)
         require(is_valid_topic(topic), "broker_params: subscribe_on_bind holds an invalid topic");
@@ -173,7 +175,10 @@ broker_core::post_publish(std::string_view topic, std::string_view payload, cons
     m.id = options.id;
     m.headers = options.headers;
     m.receive_time = wall_time{}; // the broker's own is taken when it is published
-    inbox::item item{message(m).pin(), options.publisher, topic.size() + payload.size()};
+    auto size = topic.size() + payload.size() + m.type.size() + m.key.size() + m.id.size();
+    for (const auto& h : options.headers)
+        size += h.name.size() + h.value.size();
+    inbox::item item{message(m).pin(), options.publisher, size};
     bool wake = false;
     {
         const std::lock_guard lock(inbox_->mutex);
@@ -317,6 +322,8 @@ inline void broker_core::stop_accepting() {
 inline void broker_core::cancel() {
     // A drain that is cut off must not take the sessions that end now for drained.
     const auto drain = std::exchange(drain_waiter_, nullptr);
+    // Nor must a publisher that waits for slow sessions take their end for its turn.
+    const auto writers = std::exchange(writable_waiters_, {});
     stop_accepting();
     for (const auto& l : listeners_)
         l->abort();
@@ -336,7 +343,7 @@ inline void broker_core::cancel() {
     closing_.clear();
     patience_.cancel();
     drain_timer_.cancel();
-    for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
+    for (const auto& w : writers)
         w->complete(errc::stopped);
     if (drain)
         drain->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
@@ -354,7 +361,7 @@ auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&&
                 return op->complete(errc::stopped);
             drain_waiter_ = std::move(op);
             stop_accepting();
-            drain_timer_.expires_after(limit);
+            drain_timer_.expires_after(std::min<std::chrono::milliseconds>(limit, std::chrono::hours(24)));
             drain_timer_.async_wait([this, box = inbox_](error_code ec) {
                 if (!ec && box->owner)
                     cancel();
@@ -373,6 +380,12 @@ inline void broker_core::drain_on() {
         if (!core_.has_pending(s) && !s.catching)
             close(s, close_reason::from(errc::stopped));
     });
+    std::vector<detail::session_ptr> undecided;
+    for (const auto& entry : outside_)
+        if (entry.second->state == detail::session::phase::open)
+            undecided.push_back(entry.second);
+    for (const auto& s : undecided)
+        turn_away(*s, close_reason::from(errc::stopped));
     bool idle = session_count_ == 0 && outside_.empty();
     for (const auto& l : listeners_)
         idle = l->drained() && idle;

@@ -100,6 +100,8 @@ inline bool broker_core::authorized(detail::session& s, const native_request& r,
         shared->text = text;
         return false;
     }
+    if (s.state != detail::session::phase::open)
+        return true; // the hook has ended it
     if (*shared->allowed)
         perform(s, r);
     else
@@ -219,6 +221,8 @@ inline void broker_core::reply(detail::session& s, const native_request& r, nati
 }
 
 inline void broker_core::fail(detail::session& s, const native_request& r, std::string_view why) {
+    if (!s.owner)
+        return;
     ++stats_of(s.transport()).bad_requests;
     native_reply with;
     with.ok = false;
@@ -245,8 +249,10 @@ inline void broker_core::subscribe_events(
             return close(s, close_reason::from(ec));
         if (params_.observer)
             params_.observer->at_subscribe(s.info(), topic, type);
-        // An id of another life: what this life has follows, and what came before it is lost.
-        if (resume_asked && !known && query.match == match_mode::exact)
+        // An id of another life: what this life has follows, and what came before it is lost. Topics that a
+        // filter matches are not replayed.
+        if (resume_asked && query.match == match_mode::exact ? !known && core_.keeps_history(topic)
+                                                             : after && *after != core_.sequence())
             core_.tell_unknown_gap(s, topic);
     };
     for (const auto& topic : query.topics) {

@@ -85,11 +85,15 @@ inline detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
     s->remote = true;
     s->link->set_owner(s.get());
     outside_.emplace(s.get(), s);
+    ++undecided_;
     return s;
 }
 
 inline void broker_core::accept(std::unique_ptr<link> l) {
+    const bool room = !full();
     const auto s = make_session(std::move(l));
+    if (!room) // nor for asking the host
+        return turn_away(*s, close_reason::from(errc::too_many_sessions));
     if (!params_.authenticate)
         return open(s, authentication_result::anonymous());
     authentication_request request;
@@ -102,25 +106,28 @@ inline void broker_core::accept(std::unique_ptr<link> l) {
     });
 }
 
+/// Says goodbye to a session that was not let in.
+inline void broker_core::turn_away(detail::session& s, close_reason reason) {
+    --undecided_;
+    ++stats_of(s.transport()).refused;
+    s.state = detail::session::phase::closing;
+    s.ending = std::make_unique<close_reason>(std::move(reason));
+    close_now(s);
+}
+
 /// Lets a session in, or says goodbye to it at once.
 inline void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
-    auto& numbers = stats_of(s->transport());
-    error_code refusal;
     if (stopping_)
-        refusal = errc::stopped;
-    else if (session_count_ >= params_.sessions)
-        refusal = errc::too_many_sessions;
-    else if (who.what == authentication_result::kind::refused)
-        refusal = errc::refused;
-    if (refusal) {
-        ++numbers.refused;
-        auto reason = close_reason::from(refusal);
-        if (refusal == errc::refused)
-            reason.text = who.text;
-        s->state = detail::session::phase::closing;
-        s->ending = std::make_unique<close_reason>(std::move(reason));
-        return close_now(*s);
+        return turn_away(*s, close_reason::from(errc::stopped));
+    if (session_count_ >= params_.sessions)
+        return turn_away(*s, close_reason::from(errc::too_many_sessions));
+    if (who.what == authentication_result::kind::refused) {
+        auto reason = close_reason::from(errc::refused);
+        reason.text = who.text;
+        return turn_away(*s, std::move(reason));
     }
+    auto& numbers = stats_of(s->transport());
+    --undecided_;
     outside_.erase(s.get());
     s->timer.reset();
     core_.add(s);
@@ -142,12 +149,14 @@ inline void broker_core::open(const detail::session_ptr& s, const authentication
 
 /// Gives a session its identity, and what comes with it.
 inline void broker_core::bind(detail::session& s, const authentication_result& who) {
-    const bool first = s.state == detail::session::phase::unauthenticated || s.subs.empty();
+    const bool first = !std::exchange(s.bound, true);
+    bool new_uid = false;
     s.state = detail::session::phase::open;
     s.listed = true;
     s.timer.reset();
     if (who.what == authentication_result::kind::identified && s.uid.view() != who.text) {
         core_.bind(s, who.text);
+        new_uid = !who.text.empty();
         if (params_.observer)
             params_.observer->at_bind(s.info());
     }
@@ -157,15 +166,17 @@ inline void broker_core::bind(detail::session& s, const authentication_result& w
             s, std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(left)),
             errc::authentication_timeout);
     }
-    if (!first && s.uid.empty())
-        return;
+    // A token that is only renewed changes nothing of what the peer has chosen since.
     for (const auto& pattern : params_.subscribe_on_bind) {
         auto topic = pattern;
-        if (const auto at = topic.find("{uid}"); at != topic.npos) {
-            if (s.uid.empty())
-                continue;
-            topic.replace(at, 5, s.uid.view());
-        }
+        constexpr std::string_view place = "{uid}";
+        const bool own = topic.find(place) != topic.npos;
+        if (own ? !new_uid : !first)
+            continue;
+        for (auto at = topic.find(place); at != topic.npos; at = topic.find(place, at + s.uid.view().size()))
+            topic.replace(at, place.size(), s.uid.view());
+        if (core_.subscribed(s, topic, {}, match_mode::exact))
+            continue;
         error_code ec;
         core_.subscribe(s, topic, {}, ec);
         if (ec && params_.observer)
@@ -221,6 +232,8 @@ inline void broker_core::end(detail::session& s, const close_reason& reason) {
         return;
     detail::session_ptr keep(&s);
     const bool was_refused = !s.owner && s.id == 0;
+    if (was_refused && s.state == detail::session::phase::open) // it left before the host had decided
+        --undecided_;
     s.state = detail::session::phase::closed;
     s.timer.reset();
     leave(s);
@@ -234,8 +247,9 @@ inline void broker_core::end(detail::session& s, const close_reason& reason) {
         if (params_.observer)
             params_.observer->at_close(s.info(), reason);
     }
-    // Its link may be the caller.
-    services_->destroy_later(std::move(keep));
+    // Its link may be the caller. It goes with the connection, also where the host keeps a question about the
+    // session without an answer.
+    services_->destroy_later(std::pair(std::move(s.link), std::move(keep)));
     check_waiters();
 }
 
@@ -286,8 +300,7 @@ void broker_core::for_each_subscriber(std::string_view topic, F&& f) const {
 // ---- the host's hooks
 
 inline void broker_core::threw(const subscriber_info& who, std::string_view topic) noexcept {
-    if (params_.observer)
-        params_.observer->at_handler_threw(who, topic, std::current_exception());
+    core_.handler_threw(who, topic);
 }
 
 /// One question to the host. Whoever drops it without an answer has refused.

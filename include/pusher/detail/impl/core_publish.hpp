@@ -250,7 +250,7 @@ inline void core::call(handler_subscriber& s, const message& m) {
         s.deliver(m);
         ++counters_.delivered;
     } catch (...) {
-        handler_threw(s, m.topic());
+        handler_threw(s.info(), m.topic());
     }
 }
 
@@ -258,14 +258,14 @@ inline void core::tell(handler_subscriber& s, const gap& g) {
     try {
         s.deliver_gap(g);
     } catch (...) {
-        handler_threw(s, g.topic);
+        handler_threw(s.info(), g.topic);
     }
 }
 
-inline void core::handler_threw(const subscriber_base& s, std::string_view topic) {
+inline void core::handler_threw(const subscriber_info& who, std::string_view topic) {
     ++counters_.handler_exceptions;
     if (observer_)
-        observer_->at_handler_threw(s.info(), topic, std::current_exception());
+        observer_->at_handler_threw(who, topic, std::current_exception());
 }
 
 inline std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher) {

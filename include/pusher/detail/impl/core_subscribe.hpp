@@ -105,9 +105,7 @@ inline history_params core::history_of(std::string_view topic) {
     try {
         return params_.history_for(topic);
     } catch (...) {
-        ++counters_.handler_exceptions;
-        if (observer_)
-            observer_->at_handler_threw({}, topic, std::current_exception());
+        handler_threw({}, topic);
         return {};
     }
 }
