@@ -11,64 +11,24 @@
 #include "catch.hpp"
 #include "log.hpp"
 #include "schedule.hpp"
+#include "seeds.hpp"
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PUSHER_TEST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PUSHER_TEST_SANITIZED
-#endif
-#endif
-#ifdef PUSHER_TEST_SANITIZED
-#include <sanitizer/common_interface_defs.h>
-#endif
 
 using namespace simulation;
 
 namespace {
 
-const char* current_theme = "";
-std::uint64_t current_seed = 0;
-
-[[maybe_unused]] void tell_seed() {
-    std::fprintf(
-        stderr, "replay with: PUSHER_SEED=%llu simulation_tests \"%s\"\n",
-        static_cast<unsigned long long>(current_seed), current_theme);
-}
-
-std::uint64_t number_in(const char* variable) {
-    const auto* const text = std::getenv(variable);
-    return text ? std::strtoull(text, nullptr, 10) : 0;
-}
-
-void run(const char* name, const theme& t, std::uint64_t seeds) {
-    current_theme = name;
-#ifdef PUSHER_TEST_SANITIZED
-    __sanitizer_set_death_callback(&tell_seed);
-#endif
-    const auto one = number_in("PUSHER_SEED");
-    if (const auto more = number_in("PUSHER_SEEDS"); more != 0)
-        seeds = more;
-    for (auto seed = one == 0 ? 1 : one; seed <= (one == 0 ? seeds : one); ++seed) {
-        current_seed = seed;
-        INFO("replay with: PUSHER_SEED=" << seed << " simulation_tests \"" << name << "\"");
-        std::string failure;
-        std::size_t steps = 0;
-        schedule s(t, seed, one != 0);
+std::string run(const std::string& name, const theme& t, std::uint64_t seeds) {
+    return for_each_seed(name, seeds, [&](std::uint64_t seed, bool print) {
+        schedule s(t, seed, print);
         try {
             s.run();
         } catch (const mismatch& m) {
-            failure = m.what();
-            steps = s.steps();
+            throw mismatch("step " + std::to_string(s.steps()) + ": " + m.what());
         }
-        INFO("at step " << steps);
-        REQUIRE(failure == "");
-    }
+    });
 }
 
 } // namespace
@@ -82,7 +42,7 @@ TEST_CASE("simulation: handlers", "[simulation]") {
     t.reactions = 50;
     t.histories = 40;
     t.wide = 100;
-    run("simulation: handlers", t, 300);
+    CHECK(run("simulation: handlers", t, 70) == "");
 }
 
 TEST_CASE("simulation: slow connections", "[simulation]") {
@@ -95,7 +55,7 @@ TEST_CASE("simulation: slow connections", "[simulation]") {
     t.histories = 20;
     t.wide = 20;
     t.datagrams = true;
-    run("simulation: slow connections", t, 300);
+    CHECK(run("simulation: slow connections", t, 70) == "");
 }
 
 TEST_CASE("simulation: histories", "[simulation]") {
@@ -104,23 +64,24 @@ TEST_CASE("simulation: histories", "[simulation]") {
                  {command::kind::subscribe, 30}, {command::kind::unsubscribe, 8}, {command::kind::session, 3},
                  {command::kind::queue, 2},      {command::kind::handler, 3},     {command::kind::remove, 2},
                  {command::kind::reply, 3},      {command::kind::writable, 10},   {command::kind::take, 8},
-                 {command::kind::flush, 20},     {command::kind::advance, 8}};
+                 {command::kind::flush, 20},     {command::kind::watch, 2},       {command::kind::excuse, 2},
+                 {command::kind::advance, 8}};
     t.histories = 100;
-    run("simulation: histories", t, 300);
+    CHECK(run("simulation: histories", t, 70) == "");
 }
 
 TEST_CASE("simulation: links that come and go", "[simulation]") {
     theme t;
-    t.weights = {
-        {command::kind::publish, 40},   {command::kind::broadcast, 4},   {command::kind::push, 2},
-        {command::kind::subscribe, 16}, {command::kind::unsubscribe, 4}, {command::kind::session, 4},
-        {command::kind::handler, 1},    {command::kind::remove, 2},      {command::kind::reply, 8},
-        {command::kind::room, 6},       {command::kind::writable, 12},   {command::kind::attach, 8},
-        {command::kind::detach, 6},     {command::kind::flush, 20},      {command::kind::advance, 2}};
+    t.weights = {{command::kind::publish, 40},   {command::kind::broadcast, 4},   {command::kind::push, 2},
+                 {command::kind::subscribe, 16}, {command::kind::unsubscribe, 4}, {command::kind::session, 4},
+                 {command::kind::handler, 1},    {command::kind::remove, 2},      {command::kind::reply, 8},
+                 {command::kind::room, 6},       {command::kind::writable, 12},   {command::kind::attach, 8},
+                 {command::kind::detach, 6},     {command::kind::flush, 20},      {command::kind::watch, 2},
+                 {command::kind::excuse, 2},     {command::kind::advance, 2}};
     t.wide = 40;
     t.forms = 3;
     t.datagrams = true;
-    run("simulation: links that come and go", t, 300);
+    CHECK(run("simulation: links that come and go", t, 70) == "");
 }
 
 TEST_CASE("simulation: everything", "[simulation]") {
@@ -135,5 +96,20 @@ TEST_CASE("simulation: everything", "[simulation]") {
     t.steps = 250;
     t.forms = 3;
     t.datagrams = true;
-    run("simulation: everything", t, 300);
+    CHECK(run("simulation: everything", t, 70) == "");
+}
+
+TEST_CASE("simulation: long turns and big messages", "[simulation]") {
+    theme t;
+    t.weights = {
+        {command::kind::publish, 150},   {command::kind::broadcast, 5}, {command::kind::subscribe, 8},
+        {command::kind::unsubscribe, 3}, {command::kind::session, 2},   {command::kind::remove, 1},
+        {command::kind::reply, 4},       {command::kind::writable, 4},  {command::kind::flush, 2}};
+    t.steps = 400;
+    t.reactions = 5;
+    t.generous = 50;
+    t.filling = 6000;
+    t.long_turns = true;
+    t.datagrams = true;
+    CHECK(run("simulation: long turns and big messages", t, 10) == "");
 }

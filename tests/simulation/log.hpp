@@ -39,7 +39,9 @@ struct command {
         reply,
         take,
         flush,
-        advance
+        advance,
+        watch,
+        excuse
     };
 
     kind what{};
@@ -118,7 +120,7 @@ inline std::string text_of(const command& c) {
     static constexpr const char* names[] = {"publish", "broadcast", "push",    "subscribe", "unsubscribe",
                                             "handler", "queue",     "session", "remove",    "bind",
                                             "attach",  "detach",    "room",    "writable",  "reply",
-                                            "take",    "flush",     "advance"};
+                                            "take",    "flush",     "advance", "watch",     "excuse"};
     std::string t = names[static_cast<std::size_t>(c.what)];
     const auto add = [&t](const std::string& name, const std::string& value) {
         t.append(" ").append(name).append(value);

@@ -102,10 +102,8 @@ public:
         return texts.size();
     }
     [[nodiscard]] std::size_t pressured() const {
-        return static_cast<std::size_t>(std::count_if(users_.begin(), users_.end(), [](const user& u) {
-            return u.alive && u.what != kind::handler &&
-                   (u.messages() > u.limits.messages / 2 || u.bytes > u.limits.bytes / 2);
-        }));
+        return static_cast<std::size_t>(std::count_if(
+            users_.begin(), users_.end(), [](const user& u) { return u.full() && !u.excused; }));
     }
     [[nodiscard]] bool within_turn() const { return touched_; }
     [[nodiscard]] std::size_t waiting(std::size_t n) const { return users_[n].messages(); }
@@ -223,10 +221,19 @@ private:
         bool given = false;     ///< something of this turn was considered for it
         std::vector<item> turn; ///< what is for it in this turn
         std::deque<item> box;
-        std::string rest;      ///< of a frame that was cut
-        std::size_t bytes = 0; ///< of the messages in `box`
+        std::string rest;        ///< of a frame that was cut
+        std::size_t bytes = 0;   ///< of the messages in `box`
+        bool progressed = false; ///< it took something since that was last watched
+        bool excused = false;    ///< nobody waits for it
         effects out;
 
+        [[nodiscard]] bool full() const {
+            return what != kind::handler && (messages() > limits.messages / 2 || bytes > limits.bytes / 2);
+        }
+        void took() {
+            progressed = true;
+            excused = false;
+        }
         [[nodiscard]] std::size_t messages() const {
             return static_cast<std::size_t>(
                 std::count_if(box.begin(), box.end(), [](const item& i) { return i.sequence != 0; }));

@@ -63,6 +63,7 @@ inline void model::deliver(user& u) {
         return;
     drain(u);
     enforce(u);
+    u.excused = u.excused && u.full();
 }
 
 inline void model::enforce(user& u) {
@@ -165,6 +166,7 @@ inline bool model::drain(user& u) {
     // What cannot be told takes no room.
     while (as.silent && cut && next_gap(u) != u.gaps.size())
         tell(u, next_gap(u));
+    u.excused = u.excused && u.full();
     return !u.blocked;
 }
 
@@ -188,6 +190,7 @@ inline void model::take(user& u, outcome& o) {
         const auto& call = take_entry(entry::kind::call, "a message was to be taken");
         require(call.sequence == sequence, "another message was taken than the next");
         run_call();
+        u.took();
     }
     if (u.catching && u.messages() <= u.limits.messages / 2)
         schedule(u);

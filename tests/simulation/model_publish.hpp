@@ -56,6 +56,7 @@ inline void model::run() {
     case kind::writable:
         u->room = c.number;
         u->blocked = false;
+        u->took();
         if (drain(*u) && u->catching)
             schedule(*u);
         break;
@@ -72,6 +73,14 @@ inline void model::run() {
     case kind::take: take(*u, o); break;
     case kind::flush: flush(); break;
     case kind::advance: break;
+    case kind::watch:
+        for (auto& other : users_)
+            other.progressed = false;
+        break;
+    case kind::excuse:
+        for (auto& other : users_)
+            other.excused = other.excused || (other.full() && !other.progressed);
+        break;
     }
     const auto& seen = take_entry(entry::kind::done, "more happened than should have").result;
     require(seen.error == o.error, "error \"" + seen.error + "\" where \"" + o.error + "\" was due");

@@ -8,9 +8,9 @@
 namespace simulation {
 
 /// Choices that a seed determines, the same with every compiler and standard library.
-class random {
+class choices {
 public:
-    explicit random(std::uint64_t seed) : engine_(seed) {}
+    explicit choices(std::uint64_t seed) : engine_(seed) {}
 
     /// 0 to `n` - 1.
     std::size_t below(std::size_t n) { return static_cast<std::size_t>(engine_() % n); }

@@ -30,6 +30,8 @@ struct theme {
     std::size_t forms = 1;      ///< encodings, of those in `forms`
     std::size_t generous = 20;  ///< percent of outboxes that nothing fills
     bool datagrams = false;
+    std::size_t filling = 40; ///< the most that a payload is filled up with
+    bool long_turns = false;  ///< the core ends none by itself
 };
 
 /// A schedule that a seed determines.
@@ -60,6 +62,7 @@ private:
     using kind = command::kind;
 
     pusher::detail::core_params parameters();
+    void limit_turns(pusher::detail::core_params& p);
     void step(const command& c) {
         ++step_;
         reactions_ = 6;
@@ -80,13 +83,14 @@ private:
     void everybody_leaves();
 
     const theme& theme_;
-    random random_;
+    choices random_;
     world world_;
     std::size_t total_ = 0;
     std::size_t step_ = 0;
     std::size_t reactions_ = 0; ///< left in this step
     std::uint64_t payloads_ = 0;
     std::map<std::string, pusher::topic_position> positions_;
+    std::vector<command> wished_; ///< subscriptions that were asked for
 };
 
 inline pusher::detail::core_params schedule::parameters() {
@@ -101,12 +105,17 @@ inline pusher::detail::core_params schedule::parameters() {
     p.history_for = [keep, all](std::string_view topic) {
         return all || topic.starts_with('h') || topic == "*" ? keep : pusher::history_params{};
     };
+    if (!theme_.long_turns)
+        limit_turns(p);
+    p.subscriptions = random_.of<std::size_t>({3, 1024});
+    return p;
+}
+
+inline void schedule::limit_turns(pusher::detail::core_params& p) {
     p.run_messages = random_.of<std::size_t>({1, 2, 5, 128});
     p.run_bytes = random_.of<std::size_t>({60, 64 * 1024});
     p.turn_messages = random_.of<std::size_t>({3, 8, 4096});
     p.turn_bytes = random_.of<std::size_t>({100, 1024 * 1024});
-    p.subscriptions = random_.of<std::size_t>({3, 1024});
-    return p;
 }
 
 inline command schedule::choose() {
@@ -142,8 +151,8 @@ inline command schedule::make(kind what) {
         c.text = what == kind::publish ? random_.of(topics) : random_.of({"*", "h", "a"});
         c.type = random_.of(types);
         c.uid = what == kind::push ? random_.of(uids) : "";
-        c.payload =
-            std::to_string(++payloads_) + std::string(random_.percent(20) ? random_.below(40) : 0, 'x');
+        c.payload = std::to_string(++payloads_) +
+                    std::string(random_.percent(20) ? random_.below(theme_.filling) : 0, 'x');
         if (random_.percent(40) && !world_.all().empty())
             c.publisher = random_.below(world_.all().size()); // it may have left
         return c;
@@ -183,7 +192,9 @@ inline command schedule::make(kind what) {
         c.text = "r" + std::to_string(++payloads_) + "\n";
         break;
     case kind::take: c.user = find([](const world::subscriber& s) { return s.what == kind::queue; }); break;
-    case kind::flush: return c;
+    case kind::flush:
+    case kind::watch:
+    case kind::excuse: return c;
     case kind::advance:
         if (world_.inside() || world_.core().turn_pending()) // a turn takes no time
             c.what = kind::flush;
@@ -204,6 +215,8 @@ inline command schedule::make(kind what) {
 }
 
 inline void schedule::fill_subscription(command& c) {
+    if (c.user == nobody)
+        return;
     c.type = random_.of({"", "", "", "x", "y"});
     if (random_.percent(30)) {
         c.match = pusher::match_mode::filter;
@@ -211,10 +224,17 @@ inline void schedule::fill_subscription(command& c) {
     } else {
         c.text = random_.of({"a", "b", "a/b", "$s/b", "h", "h", "h/b", "*"});
     }
-    if (c.what == kind::unsubscribe) {
-        // Mostly something that is there: the model's list is as good as any.
-        return;
+    // Mostly one that is or was there.
+    if (!wished_.empty() && random_.percent(c.what == kind::unsubscribe ? 75 : 25)) {
+        const auto& w = wished_[random_.below(wished_.size())];
+        c.user = world_.all()[w.user].alive ? w.user : c.user;
+        c.text = w.text;
+        c.type = w.type;
+        c.match = w.match;
     }
+    if (c.what == kind::unsubscribe)
+        return;
+    wished_.push_back(c);
     c.echo = random_.percent(70);
     if (random_.percent(30))
         c.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 1, 1, 2}));

@@ -177,6 +177,8 @@ inline outcome world::perform(const command& c) {
         core_.flush();
         break;
     case kind::advance: test::virtual_clock::advance(std::chrono::milliseconds(c.number)); break;
+    case kind::watch: core_.forget_progress(); break;
+    case kind::excuse: core_.excuse_stalled(); break;
     }
     look_for_early_end();
     --depth_;

@@ -426,6 +426,14 @@ TEST_CASE("overflow: pressure", "[core]") {
         s.core.take(*q, [](const pusher::message&) {}, [](const pusher::gap&) {});
         s.core.excuse_stalled();
         CHECK(s.core.pressured() == 1); // its three are over half
+        CHECK(s.take(q).size() == 3);
+        s.core.forget_progress();
+        CHECK(s.take(q).empty()); // which is no progress
+        publish(s, "u", 5, 8);
+        s.turn();
+        CHECK(s.core.pressured() == 1);
+        s.core.excuse_stalled();
+        CHECK(s.core.pressured() == 0);
     }
 }
 

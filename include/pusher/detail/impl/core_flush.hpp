@@ -415,10 +415,11 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
             observe_gap(s, g);
             told(g);
         });
-    s.progressed = true;
-    s.excused = false;
-    if (taken)
+    if (taken) {
+        s.progressed = true;
+        s.excused = false;
         ++counters_.delivered;
+    }
     update_pressure(s);
     if (s.catching && (!s.box || s.box->messages() <= s.limits->messages / 2))
         schedule_catchup(s);
