@@ -3,6 +3,7 @@
 
 #include <pusher/detail/siphash.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <chrono>
@@ -42,6 +43,25 @@ public:
 private:
     std::array<char, size> text_;
 };
+
+/// What stands where a cookie would in a text that is no request, so that a peer that has one can be told
+/// what is wrong. Whoever can write down a valid one has shown its address, whatever is around it.
+[[nodiscard]] inline std::string_view find_cookie(std::string_view text) noexcept {
+    constexpr std::string_view name = "\"cookie\"";
+    constexpr std::string_view space = " \t\r\n";
+    const auto skip = [&](char c) {
+        text.remove_prefix(std::min(text.find_first_not_of(space), text.size()));
+        const bool found = text.starts_with(c);
+        text.remove_prefix(found ? 1 : 0);
+        return found;
+    };
+    for (auto at = text.find(name); at != text.npos; at = text.find(name)) {
+        text.remove_prefix(at + name.size());
+        if (skip(':') && skip('"'))
+            return text.substr(0, udp_cookie::size);
+    }
+    return {};
+}
 
 /// Proves that a UDP peer receives at the address it sends from, without keeping anything about it: a cookie
 /// is a keyed hash of address, port and time slot. Good in the slot it was made in and in the next, that is

@@ -89,7 +89,8 @@ inline void http_listener::respond_json(
 
 inline void http_listener::refuse(
     const http_connection_ptr& c, boost::beast::http::status status, std::string_view message,
-    std::string_view transport_name) {
+    std::string_view transport_name,
+    std::initializer_list<std::pair<boost::beast::http::field, std::string_view>> headers) {
     namespace http = boost::beast::http;
     auto& numbers = broker().stats_of(transport_name);
     ++numbers.bad_requests;
@@ -106,6 +107,8 @@ inline void http_listener::refuse(
             http::field::retry_after,
             std::to_string(std::chrono::ceil<std::chrono::seconds>(broker().retry_hint()).count()));
     r.set(http::field::content_type, "application/json");
+    for (const auto& [name, value] : headers)
+        r.set(name, {value.data(), value.size()});
     append_http_error(r.body(), message);
     c->respond(std::move(r));
 }
@@ -137,15 +140,14 @@ inline void http_listener::at_request(const http_connection_ptr& c) {
     if (is(params_.publish_path)) {
         if (request.method() == http::verb::post)
             return publish(c);
-        auto r = response(*c, http::status::method_not_allowed);
-        r.set(http::field::allow, "POST, OPTIONS");
-        return c->respond(std::move(r));
+        return refuse(
+            c, http::status::method_not_allowed, "messages are published by POST", "http",
+            {{http::field::allow, "POST, OPTIONS"}});
     }
-    if (ours && !gets) {
-        auto r = response(*c, http::status::method_not_allowed);
-        r.set(http::field::allow, "GET, HEAD, OPTIONS");
-        return c->respond(std::move(r));
-    }
+    if (ours && !gets)
+        return refuse(
+            c, http::status::method_not_allowed, "this is there to be read", "http",
+            {{http::field::allow, "GET, HEAD, OPTIONS"}});
     if (is(params_.events_path))
         return events(c);
     if (is(params_.stats_path))
@@ -206,19 +208,14 @@ inline void http_listener::upgrade(const http_connection_ptr& c) {
     namespace beast = boost::beast;
     const auto& request = c->request();
     const std::string_view name = "websocket";
-    if (!beast::websocket::is_upgrade(request)) {
-        auto r = response(*c, http::status::upgrade_required);
-        r.set(http::field::upgrade, "websocket");
-        r.set(http::field::content_type, "application/json");
-        append_http_error(r.body(), "a WebSocket handshake is expected here");
-        return c->respond(std::move(r));
-    }
-    if (beast::string_view(request[http::field::sec_websocket_version]) != "13") {
-        auto r = response(*c, http::status::upgrade_required);
-        r.set(http::field::sec_websocket_version, "13");
-        r.set(http::field::upgrade, "websocket");
-        return c->respond(std::move(r));
-    }
+    if (!beast::websocket::is_upgrade(request))
+        return refuse(
+            c, http::status::upgrade_required, "a WebSocket handshake is expected here", name,
+            {{http::field::upgrade, "websocket"}});
+    if (beast::string_view(request[http::field::sec_websocket_version]) != "13")
+        return refuse(
+            c, http::status::upgrade_required, "the version of WebSocket here is 13", name,
+            {{http::field::upgrade, "websocket"}, {http::field::sec_websocket_version, "13"}});
     bool repeated = false;
     const auto key = detail::single_field(request, http::field::sec_websocket_key, repeated);
     if (repeated || !key || key->size() != 24 || !key->ends_with("=="))

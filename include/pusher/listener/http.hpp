@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -140,6 +141,7 @@ private:
 
     // http_owner
     void at_request(const http_connection_ptr& c) override;
+    void at_bad_request() override { ++broker().stats_of("http").bad_requests; }
     void at_http_end(http_connection& c) override {
         const auto found = connections_.find(&c);
         if (found == connections_.end())
@@ -162,7 +164,8 @@ private:
     respond_json(const http_connection_ptr& c, boost::beast::http::status status, std::string body) const;
     void refuse(
         const http_connection_ptr& c, boost::beast::http::status status, std::string_view message,
-        std::string_view transport_name = "http");
+        std::string_view transport_name = "http",
+        std::initializer_list<std::pair<boost::beast::http::field, std::string_view>> headers = {});
 
     http_params params_;
     boost::unordered_flat_map<const http_connection*, http_connection_ptr> connections_;

@@ -9,7 +9,6 @@
 #include <pusher/transport/udp_link.hpp>
 
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 
 #include <chrono>
 #include <memory>
@@ -110,12 +109,13 @@ private:
         native_limits limits;
         limits.request = params_.request_bytes;
         // Its faults, if any, are the session's to tell, and only to a peer that has shown its address.
-        decoder_.decode(text, r, limits);
-        if (!cookies_.valid(r.cookie, bytes, from.port(), now))
+        const bool bad = decoder_.decode(text, r, limits).failed();
+        const auto cookie = bad && r.cookie.empty() ? detail::find_cookie(text) : r.cookie;
+        if (!cookies_.valid(cookie, bytes, from.port(), now))
             return challenge(from, text.size(), cookies_.make(bytes, from.port(), now).view());
         auto* l = port_->find(from);
         if (!l) {
-            if (stopped_ || broker_->full() || !addresses_->try_add(bytes))
+            if (stopped_ || !addresses_->try_add(bytes))
                 return broker_->refused("udp");
             auto created = std::make_unique<udp_link>(
                 port_, from, params_.datagram_bytes, params_.request_bytes, params_.lease);

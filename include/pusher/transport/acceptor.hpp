@@ -69,7 +69,7 @@ public:
         if (!ec)
             acceptor_.bind(e, ec);
         if (!ec)
-            acceptor_.listen(backlog, ec);
+            listen(backlog, ec);
     }
 
     /// \param accepted called with each socket, TCP_NODELAY set. \param failed called with passing errors.
@@ -131,8 +131,16 @@ private:
             acceptor_.bind(e, ec);
         if (!ec) {
             path_ = path;
-            acceptor_.listen(backlog, ec);
+            listen(backlog, ec);
         }
+    }
+
+    void listen(int backlog, error_code& ec) {
+        // Or Asio passes over a connection that was gone early, and waits for the next one to come while
+        // others are in the backlog.
+        acceptor_.set_option(boost::asio::socket_base::enable_connection_aborted(true), ec);
+        if (!ec)
+            acceptor_.listen(backlog, ec);
     }
 
     void remove_path() noexcept {

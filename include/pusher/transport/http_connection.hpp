@@ -36,6 +36,9 @@ public:
     /// A complete request. It must be answered, now or later, by `respond` or by `release`.
     virtual void at_request(const http_connection_ptr& c) = 0;
 
+    /// What came was no request, or none in time or within the limits, and is being answered so.
+    virtual void at_bad_request() = 0;
+
     /// The connection is over, and will not be used again.
     virtual void at_http_end(http_connection& c) = 0;
 
@@ -106,11 +109,13 @@ public:
         r.version(request_.version());
         r.keep_alive(keep_alive_);
         r.prepare_payload();
-        if (r.result() == boost::beast::http::status::no_content) // RFC 9110, section 8.6
+        const bool head = request_.method() == boost::beast::http::verb::head;
+        // RFC 9110, section 8.6; nor does HEAD know how long what it leaves out would be.
+        if (r.result() == boost::beast::http::status::no_content || (head && r.body().empty()))
             r.erase(boost::beast::http::field::content_length);
         std::ostringstream
             text; // its header once, a body that is there already: the simple way is fast enough
-        if (request_.method() == boost::beast::http::verb::head) {
+        if (head) {
             http_response::header_type& header = r;
             text << header;
         } else {
@@ -183,6 +188,7 @@ private:
         if (parser_->is_header_done() && !well_framed())
             return refuse(boost::beast::http::error::bad_transfer_encoding);
         if (parser_->is_header_done() && !continued_ && !parser_->is_done() &&
+            parser_->get().version() >= 11 &&
             boost::beast::iequals(parser_->get()[boost::beast::http::field::expect], "100-continue")) {
             continued_ = true;
             out_ += "HTTP/1.1 100 Continue\r\n\r\n";
@@ -261,6 +267,7 @@ private:
         in_request_ = true;
         request_ = {};
         request_.version(11);
+        owner_->at_bad_request();
     }
 
     void send(std::string text) {
@@ -272,7 +279,10 @@ private:
     void flush() {
         if (!channel_)
             return;
-        out_.erase(0, channel_->write({out_.data(), out_.size()}));
+        const auto taken = channel_->write({out_.data(), out_.size()});
+        out_.erase(0, taken);
+        if (taken != 0 && !out_.empty() && !parser_) // slow, but not stuck
+            services_->arm(*this, services::now() + limits_->write_timeout);
         if (!out_.empty() || in_request_ || parser_)
             return;
         if (!keep_alive_ || draining_) {

@@ -146,9 +146,12 @@ protected:
     /// The peer did something wrong, or ended the session: says goodbye, and tells the owner.
     void end(const close_reason& reason) { close(reason, std::nullopt); }
 
-    /// The peer has said goodbye, and was answered.
+    /// The peer has said goodbye, and was answered; if the answer is still on its way, as soon as it is out.
     void finish() {
         if (phase_ == phase::closed)
+            return;
+        finishing_ = control_ != nullptr;
+        if (finishing_)
             return;
         phase_ = phase::closed;
         services::cancel(*this);
@@ -205,7 +208,8 @@ private:
         blocked_ = false;
         progress_ = services::now();
         if (phase_ == phase::closing) {
-            send_control();
+            if (send_control() && finishing_)
+                finish();
             return;
         }
         if (!owner()->mid_frame() && !send_control())
@@ -332,6 +336,7 @@ private:
     bool in_feed_ : 1 = false;
     bool yielded_ : 1 = false;
     bool blocked_ : 1 = false;
+    bool finishing_ : 1 = false; ///< the connection ends when the lane of control frames is empty
 };
 
 } // namespace pusher::inline v0

@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <chrono>
@@ -48,6 +49,8 @@ public:
 
     void open(const endpoint& where, error_code& ec) {
         socket_.open(where.protocol(), ec);
+        if (!ec && where.address().is_v6())
+            socket_.set_option(boost::asio::ip::v6_only(true), ec);
         if (!ec)
             socket_.bind(where, ec);
         if (!ec)
@@ -152,6 +155,8 @@ public:
     /// A datagram of the peer.
     void received(std::string_view text) {
         renew();
+        if (text.size() > request_limit_)
+            return owner()->at_too_long();
         if (!ready_) {
             // The host is still thinking about the one before. What does not fit is lost, as UDP may.
             if (held_.size() < max_held)

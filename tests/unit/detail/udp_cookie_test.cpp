@@ -124,6 +124,21 @@ TEST_CASE("udp_cookie: anything but the exact text is refused", "[udp_cookie]") 
     CHECK_FALSE(jar.valid(std::string(100'000, 'A'), v4, 4000, start));
 }
 
+TEST_CASE("udp_cookie: found in a text that is no request", "[udp_cookie]") {
+    const std::string_view whole = "AQIDBAUGBwg";
+    for (const auto* const text :
+         {R"({"cookie":"AQIDBAUGBwg","action":)", R"({ "cookie" : "AQIDBAUGBwg")", R"("cookie":"AQIDBAUGBwg)",
+          "[\xff \"cookie\"\t:\r\n \"AQIDBAUGBwg and more", R"("cookie":7,"cookie":"AQIDBAUGBwg")",
+          R"("cookie""cookie":"AQIDBAUGBwg")"}) {
+        CAPTURE(text);
+        CHECK(find_cookie(text) == whole);
+    }
+    for (const auto* const text :
+         {"", "cookie", R"("cookie")", R"("cookie":)", R"("cookie": 7)", R"('cookie':"AQIDBAUGBwg")"})
+        CHECK(find_cookie(text).empty());
+    CHECK(find_cookie(R"("cookie":"short)") == "short"); // and not valid
+}
+
 TEST_CASE("udp_cookie: no two of many peers share a cookie", "[udp_cookie]") {
     const cookie_jar jar(key);
     std::set<std::string> seen;
