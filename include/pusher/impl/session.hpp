@@ -17,13 +17,11 @@ inline bool session::at_message(std::string_view text) {
     return broker->handle(*this, text);
 }
 
-inline void session::at_too_long() {
+inline void session::at_fault(errc why, std::string_view text) {
     if (!broker || state == phase::closing || state == phase::closed)
         return;
-    native_request none;
-    broker->fail(
-        *this, none, "the request is longer than " + std::to_string(link->request_limit()) + " bytes");
-    broker->close(*this, close_reason::from(errc::message_too_large));
+    broker->fail(*this, native_request(), text);
+    broker->close(*this, close_reason::from(why));
 }
 
 inline void session::at_writable() {
