@@ -219,8 +219,8 @@ private:
     friend class detail::session;
     friend class http_listener;
 
-    struct access_op;
-    struct authentication_op;
+    template <class Answer>
+    class hook_op;
 
     // in process
     void add(const detail::subscriber_ptr& s);

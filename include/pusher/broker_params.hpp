@@ -75,8 +75,9 @@ struct access_request {
     std::string_view transport;
 };
 
-/// Gives the host's answer. Call it once, on the broker's executor, inside the hook or later; once the
-/// session is gone it does nothing. Destroying every copy without a call is a refusal.
+/// Gives the host's answer. Call it once, on the broker's executor, inside the hook or later, from anywhere
+/// there: from a handler too, which a publish is calling. A later answer takes effect from the event loop;
+/// once the session is gone it does nothing. Destroying every copy without a call is a refusal.
 using authentication_answer = std::function<void(const authentication_result&)>;
 using access_answer = std::function<void(bool allowed)>;
 

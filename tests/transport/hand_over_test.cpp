@@ -189,13 +189,23 @@ TEST_CASE("hand-over: an event stream") {
 }
 
 TEST_CASE("hand-over: requests, and those that follow them") {
-    host h;
+    pusher::http_params with_own;
+    with_own.listen.reset();
+    with_own.handler = [](const pusher::http_connection_ptr& c) {
+        if (c->request().target() != "/own")
+            return false;
+        pusher::http_response r(http::status::ok, 11);
+        r.body() = "own";
+        c->respond(std::move(r));
+        return true;
+    };
+    host h(with_own);
     auto p = h.peer();
-    // The connection is the broker's from the first one on: `/own` is nothing that it knows.
+    // The connection is the broker's from the first one on, and the host's handler answers the rest.
     p.send(post("1") + post("2") + own + "GET /stats HT");
     CHECK(answer_of(p).body == R"({"matched":0})");
     CHECK(answer_of(p).body == R"({"matched":0})");
-    CHECK(answer_of(p).status == 404);
+    CHECK(answer_of(p).body == "own");
     p.send("TP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     CHECK(boost::json::parse(answer_of(p).body).as_object().at("published") == 2);
     CHECK(p.rest().empty());
@@ -245,7 +255,10 @@ TEST_CASE("hand-over: requests of other kinds of bodies") {
 }
 
 TEST_CASE("hand-over: a drain ends what was handed over") {
-    host h;
+    pusher::http_params going_on;
+    going_on.listen.reset();
+    going_on.handler = [](const pusher::http_connection_ptr&) { return false; };
+    host h(going_on);
     auto idle = h.peer();
     idle.send(post("1"));
     CHECK(answer_of(idle).status == 200);

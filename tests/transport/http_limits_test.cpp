@@ -38,6 +38,8 @@ struct script {
         : broker(context, std::move(p)),
           params(h) {
         params.listen.reset();
+        if (!params.handler) // with one, connections go on after an answer
+            params.handler = [](const pusher::http_connection_ptr&) { return false; };
     }
 
     void run() {

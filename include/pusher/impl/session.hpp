@@ -17,13 +17,11 @@ inline bool session::at_message(std::string_view text) {
     return broker->handle(*this, text);
 }
 
-inline void session::at_too_long() {
+inline void session::at_fault(errc why, std::string_view text) {
     if (!broker || state == phase::closing || state == phase::closed)
         return;
-    native_request none;
-    broker->fail(
-        *this, none, "the request is longer than " + std::to_string(link->request_limit()) + " bytes");
-    broker->close(*this, close_reason::from(errc::message_too_large));
+    broker->fail(*this, native_request(), text);
+    broker->close(*this, close_reason::from(why));
 }
 
 inline void session::at_writable() {
@@ -304,51 +302,64 @@ inline void broker_core::threw(const subscriber_info& who, std::string_view topi
 }
 
 /// One question to the host. Whoever drops it without an answer has refused.
-struct broker_core::authentication_op {
-    std::function<void(const authentication_result&)> done;
+///
+/// An answer inside the hook takes effect at once. A later one does from the event loop, since whoever gives
+/// it may be in the middle of another request: a handler that it has called.
+template <class Answer>
+class broker_core::hook_op {
+public:
+    hook_op(const std::shared_ptr<services>& io, std::function<void(const Answer&)> done, Answer refusal)
+        : io_(io),
+          done_(std::move(done)),
+          refusal_(std::move(refusal)) {}
+    hook_op(const hook_op&) = delete;
+    hook_op& operator=(const hook_op&) = delete;
+    ~hook_op() { answer(refusal_); }
 
-    ~authentication_op() { answer(authentication_result::refused()); }
-
-    void answer(const authentication_result& r) {
-        if (const auto f = std::exchange(done, nullptr))
-            f(r);
+    void answer(const Answer& a) {
+        auto done = std::exchange(done_, nullptr);
+        if (!done)
+            return;
+        if (inside_)
+            return done(a);
+        if (const auto io = io_.lock())
+            io->post([done = std::move(done), a] { done(a); });
     }
+    void refuse() { answer(refusal_); }
+
+    void left_hook() noexcept { inside_ = false; }
+
+private:
+    std::weak_ptr<services> io_; ///< the broker may be gone
+    std::function<void(const Answer&)> done_;
+    Answer refusal_;
+    bool inside_ = true;
 };
 
 inline void broker_core::start_authentication(
     const authentication_request& request, std::function<void(const authentication_result&)> done) {
-    auto op = std::make_shared<authentication_op>();
-    op->done = std::move(done);
+    const auto op = std::make_shared<hook_op<authentication_result>>(
+        services_, std::move(done), authentication_result::refused());
     try {
         params_.authenticate(request, [op](const authentication_result& r) { op->answer(r); });
     } catch (...) {
         threw({0, {}, request.peer, request.transport}, {});
-        op->answer(authentication_result::refused());
+        op->refuse();
     }
+    op->left_hook();
 }
-
-struct broker_core::access_op {
-    access_answer done;
-
-    ~access_op() { answer(false); }
-
-    void answer(bool allowed) {
-        if (const auto f = std::exchange(done, nullptr))
-            f(allowed);
-    }
-};
 
 inline void broker_core::authorize(const access_request& request, access_answer done) {
     if (!params_.authorize)
         return done(true);
-    auto op = std::make_shared<access_op>();
-    op->done = std::move(done);
+    const auto op = std::make_shared<hook_op<bool>>(services_, std::move(done), false);
     try {
         params_.authorize(request, [op](bool allowed) { op->answer(allowed); });
     } catch (...) {
         threw({0, request.uid, request.peer, request.transport}, request.topic);
-        op->answer(false);
+        op->refuse();
     }
+    op->left_hook();
 }
 
 } // namespace pusher::inline v0

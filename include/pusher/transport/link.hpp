@@ -29,8 +29,9 @@ public:
     /// \return whether the next may follow at once; if not, `link::resume` asks for it.
     virtual bool at_message(std::string_view text) = 0;
 
-    /// The peer sent more than the limit for one message. The link goes on to close.
-    virtual void at_too_long() = 0;
+    /// What the peer sent is no message, and nothing after it can be trusted: it is told why, and the session
+    /// ends with the close code of `why`.
+    virtual void at_fault(errc why, std::string_view text) = 0;
 
     /// The link takes bytes again.
     virtual void at_writable() = 0;

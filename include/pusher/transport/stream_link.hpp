@@ -50,9 +50,9 @@ public:
     void resume() override {
         if (phase_ != phase::open || in_feed_)
             return;
+        if (held_ || goes_on_)
+            return go_on_later(); // whoever calls may be in the middle of a request
         paused_ = false;
-        if (const auto held = std::exchange(held_, nullptr); held && !at_bytes(*held))
-            return;
         channel_->read();
     }
 
@@ -185,15 +185,32 @@ private:
         if (!paused_)
             return true;
         hold(bytes.subspan(used));
-        if (yielded_) {
-            yielded_ = false;
-            services_->post([channel = channel_, this] {
-                // The channel outlives the link; without a user the link is gone.
-                if (channel->has_user(this))
-                    resume();
-            });
-        }
+        if (yielded_)
+            go_on_later();
+        yielded_ = false;
         return false;
+    }
+
+    /// Goes on with what is held, and then reads.
+    void go_on_later() {
+        if (goes_on_)
+            return;
+        goes_on_ = true;
+        services_->post([channel = channel_, this] {
+            // The channel outlives the link; without a user the link is gone.
+            if (channel->has_user(this))
+                go_on();
+        });
+    }
+
+    void go_on() {
+        goes_on_ = false;
+        if (phase_ != phase::open)
+            return;
+        paused_ = false;
+        if (const auto held = std::exchange(held_, nullptr); held && !at_bytes(*held))
+            return;
+        channel_->read();
     }
 
     void hold(std::span<const char> bytes) {
@@ -335,6 +352,7 @@ private:
     bool paused_ : 1 = true;
     bool in_feed_ : 1 = false;
     bool yielded_ : 1 = false;
+    bool goes_on_ : 1 = false; ///< `go_on` is on its way
     bool blocked_ : 1 = false;
     bool finishing_ : 1 = false; ///< the connection ends when the lane of control frames is empty
 };
