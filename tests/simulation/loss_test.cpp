@@ -10,8 +10,8 @@
 #include <pusher/detail/core.hpp>
 
 #include "catch.hpp"
+#include "choices.hpp"
 #include "core_script.hpp"
-#include "random.hpp"
 #include "seeds.hpp"
 
 #include <algorithm>

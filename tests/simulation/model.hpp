@@ -270,7 +270,7 @@ private:
     posted& post(const command& c, past* p, bool addressed);
     void publish(const command& c, outcome& o);
     void publish_to(const command& c, std::vector<std::size_t> audience, bool in_history, outcome& o);
-    void after_append(past* p, const std::string& topic);
+    void after_append(past* p);
     void
     hand_over(std::uint64_t sequence, std::vector<std::size_t> audience, std::size_t matched, outcome& o);
     std::size_t dispatch(std::uint64_t sequence, const std::vector<std::size_t>& audience);

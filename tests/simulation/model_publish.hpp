@@ -167,7 +167,7 @@ inline void model::publish(const command& c, outcome& o) {
     }
     o.sequence = sequence;
     if (queued)
-        after_append(p, c.text);
+        after_append(p);
     if (p)
         o.position = pusher::topic_position{0, m.offset};
     if (dispatching_) {
@@ -198,7 +198,7 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
     if (p)
         o.position = pusher::topic_position{0, p->next()};
     if (queued)
-        after_append(p, c.text);
+        after_append(p);
     if (dispatching_) {
         o.matched = matched + audience.size();
         if (!audience.empty())
@@ -212,7 +212,7 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
 }
 
 /// The message is in the turn, and in the history if there is one.
-inline void model::after_append(past* p, const std::string&) {
+inline void model::after_append(past* p) {
     touched_ = true;
     ++turn_messages_;
     turn_bytes_ += published_.back().size();

@@ -1,9 +1,9 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "choices.hpp"
 #include "log.hpp"
 #include "model.hpp"
-#include "random.hpp"
 #include "world.hpp"
 
 #include <cstddef>
