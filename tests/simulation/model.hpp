@@ -126,6 +126,8 @@ private:
         pusher::detail::steady_time when;
 
         [[nodiscard]] std::size_t size() const { return type.size() + payload.size(); }
+        /// At once, also to who is catching up with its topic.
+        [[nodiscard]] bool handed_over() const { return addressed && offset == 0; }
         [[nodiscard]] std::string text() const {
             return topic + (type.empty() ? "" : ":" + type) +
                    (offset == 0 ? "" : "@" + std::to_string(offset)) + "=" + payload;
@@ -286,6 +288,7 @@ private:
     void remove(user& u);
     bool over(const past& p) const;
     void trim(past& p);
+    void forget_expired(std::size_t most);
 
     // ---- delivery: model_delivery.hpp
 
@@ -319,6 +322,9 @@ private:
     std::size_t at_ = 0;
     std::deque<posted> published_; // where its entries stay while it grows
     std::map<std::string, past> pasts_;
+    std::vector<std::string> aging_; ///< topics whose history has an age limit
+    std::size_t next_aging_ = 0;
+    std::uint64_t expired_ = 0; ///< the newest message of histories that are gone
     std::deque<user> users_;
     std::vector<std::size_t> catchups_;
     std::deque<deferred> deferred_;

@@ -16,6 +16,7 @@ inline void model::flush() {
     end_turn();
     if (dispatching_)
         return;
+    forget_expired(8);
     for (const auto n : std::exchange(catchups_, {})) {
         users_[n].scheduled = false;
         end_turn(); // what handlers published meanwhile goes first
@@ -50,7 +51,7 @@ inline void model::deliver(user& u) {
             continue;
         }
         const auto& m = message(i.sequence);
-        if (!m.addressed && covered(u, m.topic, i.sequence))
+        if (!m.handed_over() && covered(u, m.topic, i.sequence))
             continue; // a cursor brings it
         if (u.overflowed) {
             lose(u, i.sequence, pusher::drop_cause::disconnected);
@@ -317,7 +318,7 @@ inline bool model::wants(const user& u, const posted& m, std::uint64_t sequence)
             continue;
         const bool since_birth = sequence > c.born;
         if (since_birth && m.addressed)
-            return false;
+            return u.listed;
         is_covered = is_covered || since_birth;
         if (c.subscription != ended && (c.type.empty() || c.type == m.type) &&
             (c.echo || m.publisher == nobody || &users_[m.publisher] != &u))

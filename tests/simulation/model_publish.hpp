@@ -113,6 +113,9 @@ inline model::past* model::past_of(const std::string& topic) {
         return nullptr;
     past p;
     p.keep = keep;
+    p.trimmed = expired_;
+    if (keep.age.count() > 0)
+        aging_.push_back(topic);
     return &pasts_.emplace(topic, std::move(p)).first->second;
 }
 
@@ -271,10 +274,10 @@ model::called_for(const user& u, std::uint64_t sequence, const std::vector<std::
 inline std::size_t model::dispatch(std::uint64_t sequence, const std::vector<std::size_t>& audience) {
     dispatching_ = true;
     const auto& topic = message(sequence).topic;
-    const bool addressed = message(sequence).addressed;
+    const bool at_once = message(sequence).handed_over();
     std::size_t called = 0;
     const auto is_for = [&](const user& u) {
-        return called_for(u, sequence, audience) && (addressed || !covered(u, topic, sequence));
+        return called_for(u, sequence, audience) && (at_once || !covered(u, topic, sequence));
     };
     // Any other call is somebody's who catches up, or the next thing that happens does not fit.
     while (next_is(entry::kind::call) && peek().sequence == sequence && is_for(users_[peek().user])) {
@@ -422,7 +425,7 @@ inline void model::remove(user& u) {
             lose(u, i.sequence, pusher::drop_cause::disconnected);
     for (const auto& i : u.turn)
         if (i.sequence != 0 &&
-            !(covered(u, message(i.sequence).topic, i.sequence) && !message(i.sequence).addressed))
+            !(covered(u, message(i.sequence).topic, i.sequence) && !message(i.sequence).handed_over()))
             lose(u, i.sequence, pusher::drop_cause::disconnected);
     u.alive = false;
     u.subs.clear();
@@ -471,6 +474,33 @@ inline void model::trim(past& p) {
                     ++c.next;
         p.trimmed = sequence;
         ++p.first;
+    }
+}
+
+/// Looks at some topics in turn: those whose past is over, and that nobody subscribes to, are no more.
+inline void model::forget_expired(std::size_t most) {
+    for (auto left = std::min(most, aging_.size()); left != 0; --left) {
+        next_aging_ = next_aging_ >= aging_.size() ? 0 : next_aging_;
+        const auto topic = aging_[next_aging_];
+        auto& p = pasts_.at(topic);
+        trim(p);
+        const bool wanted = std::any_of(users_.begin(), users_.end(), [&](const user& u) {
+            return std::any_of(
+                       u.subs.begin(), u.subs.end(),
+                       [&](const subscription& s) {
+                           return s.match == pusher::match_mode::exact && s.text == topic;
+                       }) ||
+                   std::any_of(
+                       u.cursors.begin(), u.cursors.end(), [&](const cursor& c) { return c.topic == topic; });
+        });
+        if (p.first != p.next() || wanted) {
+            ++next_aging_;
+            continue;
+        }
+        aging_[next_aging_] = aging_.back();
+        aging_.pop_back();
+        expired_ = std::max(expired_, p.trimmed);
+        pasts_.erase(topic);
     }
 }
 

@@ -332,8 +332,9 @@ private:
     std::vector<std::uint32_t> selected_replies_;
     scratch room_;
     core_counters counters_;
-    std::vector<std::uint32_t> aging_; ///< groups of topics whose history has an age limit
-    std::size_t next_aging_ = 0;       ///< whose turn it is to be looked at
+    std::vector<std::uint32_t> aging_;   ///< groups of topics whose history has an age limit
+    std::size_t next_aging_ = 0;         ///< whose turn it is to be looked at
+    std::uint64_t expired_sequence_ = 0; ///< the newest message of those histories that are gone
     std::size_t open_runs_ = 0;
     std::uint64_t sequence_ = 0;
     std::uint64_t serial_ = 0;

@@ -24,7 +24,11 @@ public:
         std::uint32_t index;
     };
 
-    history(std::uint64_t epoch, const history_params& keep) noexcept : epoch_(epoch), keep_(keep) {}
+    /// \param trimmed_sequence the newest message that an earlier history of the topic may have had.
+    history(std::uint64_t epoch, const history_params& keep, std::uint64_t trimmed_sequence) noexcept
+        : epoch_(epoch),
+          keep_(keep),
+          trimmed_sequence_(trimmed_sequence) {}
 
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
     [[nodiscard]] const history_params& params() const noexcept { return keep_; }
@@ -119,9 +123,9 @@ public:
 private:
     std::uint64_t epoch_;
     history_params keep_;
+    std::uint64_t trimmed_sequence_;
     std::deque<run_ptr> runs_;
     std::uint64_t next_ = 1;
-    std::uint64_t trimmed_sequence_ = 0;
     std::size_t count_ = 0;
     std::size_t bytes_ = 0;
     std::uint32_t skip_ = 0; ///< messages of the oldest run that are gone

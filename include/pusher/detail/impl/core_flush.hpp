@@ -10,9 +10,9 @@ namespace pusher::inline v0::detail {
 inline void core::flush() {
     scheduled_ = false;
     end_turn();
-    forget_expired(8);
     if (dispatching_) // called from inside a handler; others must not be called within it
         return;
+    forget_expired(8);
     run_catchups();
     if (!catchups_.empty() || !turn_.empty())
         schedule();

@@ -141,6 +141,7 @@ inline void core::forget_expired(std::size_t most) {
         }
         aging_[next_aging_] = aging_.back();
         aging_.pop_back();
+        expired_sequence_ = std::max(expired_sequence_, t.past->trimmed_sequence());
         t.past.reset();
         release(t);
     }

@@ -127,7 +127,7 @@ inline topic_state& core::add_topic(std::string_view name, const history_params&
         // The number is new for every history that this broker ever keeps, and (nearly) for those of its
         // other lives.
         const auto epoch = text_hash(params_.sequence_epoch)(name) ^ (sequence_ + 1) * 0x9E3779B97F4A7C15U;
-        t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep);
+        t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
     }
     return t;
 }
