@@ -240,18 +240,16 @@ model::hand_over(std::uint64_t sequence, std::vector<std::size_t> audience, std:
     std::set<std::size_t> both;
     const auto for_covered = [&](auto&& f) {
         for (std::size_t n = 0; n != users_.size(); ++n)
-            if (called_for(users_[n], sequence, audience) &&
+            if (called_for(users_[n], sequence, audience) && !message(sequence).handed_over() &&
                 covered(users_[n], message(sequence).topic, sequence))
                 f(n);
     };
-    if (audience.empty())
-        for_covered([&](std::size_t n) { before.insert(n); });
+    for_covered([&](std::size_t n) { before.insert(n); });
     matched += dispatch(sequence, audience);
-    if (audience.empty())
-        for_covered([&](std::size_t n) {
-            if (before.contains(n))
-                both.insert(n);
-        });
+    for_covered([&](std::size_t n) {
+        if (before.contains(n))
+            both.insert(n);
+    });
     run_deferred();
     // When its place in the list came, one that catches up may have been subscribed or not any more: the
     // order of handlers is the core's to know.
