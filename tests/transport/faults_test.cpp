@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <functional>
@@ -212,10 +213,11 @@ TEST_CASE("faults: without file descriptors it waits instead of spinning, and go
         void at_error(error_code ec, std::string_view where) override {
             seen.push_back(ec);
             at.push_back(std::chrono::steady_clock::now());
-            CHECK(where == "accept");
+            elsewhere += where == "accept" ? 0 : 1;
         }
         std::vector<error_code> seen;
         std::vector<std::chrono::steady_clock::time_point> at;
+        int elsewhere = 0;
     };
     const bool http = GENERATE(false, true);
     asio::io_context loop{1};
@@ -226,12 +228,26 @@ TEST_CASE("faults: without file descriptors it waits instead of spinning, and go
     asio::io_context io;
     raw_peer before(io, broker.listen(pusher::tcp_params{}).port());
     before.request("subscribe", R"({"topic":"t"})");
+    // What a sanitizer looks at for the first time it needs descriptors for, so all is done once before.
+    observer.at_error(asio::error::no_descriptors, "accept");
+    observer = {};
+    const auto publish = [&] {
+        broker.publish("t", "x");
+        while (before.socket.available() == 0)
+            loop.run_one_for(30s);
+        return before.line();
+    };
     while (broker.stats().subscriptions != 1)
         loop.run_one_for(30s);
+    while (before.socket.available() == 0)
+        loop.run_one_for(30s);
+    CHECK(brief(before.line()) == "ok r");
+    CHECK(brief(publish()) == "t=x");
 
     std::vector<tcp::socket> late;
     for (int i = 0; i != 3; ++i)
         late.emplace_back(io, tcp::v4());
+    std::string meanwhile;
     {
         limit l;
         const int next = ::dup(0);
@@ -242,15 +258,17 @@ TEST_CASE("faults: without file descriptors it waits instead of spinning, and go
             s.connect({asio::ip::address_v4::loopback(), port});
         while (observer.seen.size() != 4)
             loop.run_one_for(30s);
-        // Meanwhile sessions are served.
-        broker.publish("t", "x");
-        loop.run_one_for(30s);
-        CHECK(brief(before.line()) == "ok r");
-        CHECK(brief(before.line()) == "t=x");
+        meanwhile = publish();
     }
-    CHECK(observer.seen == std::vector<error_code>(4, asio::error::no_descriptors));
-    CHECK(observer.at.back() - observer.at.front() >= 3 * 100ms - 10ms);
-    CHECK(broker.stats().accept_errors == 4);
+    CHECK(brief(meanwhile) == "t=x"); // sessions are served as before
+    CHECK(observer.seen.size() >= 4);
+    CHECK(std::all_of(observer.seen.begin(), observer.seen.end(), [](error_code ec) {
+        return ec == asio::error::no_descriptors;
+    }));
+    CHECK(observer.elsewhere == 0);
+    // It waits 100 ms each time.
+    CHECK(observer.at[3] - observer.at[0] >= 300ms - 10ms);
+    CHECK(broker.stats().accept_errors == observer.seen.size());
     const std::string_view say = http ? "GET /stats HTTP/1.0\r\n\r\n" : "{\"action\":\"ping\"}\n";
     for (auto& s : late) {
         asio::write(s, asio::buffer(say.data(), say.size()));
