@@ -63,7 +63,7 @@ private:
                     text.size(), errc::protocol_error,
                     "this is not HTTP but the native dialect of pusher, a JSON object per line");
             at = end + 1;
-            if (!line.empty() && !give(line))
+            if (line.empty() ? !count() : !give(line))
                 return at;
             if (state() != phase::open)
                 return text.size();
