@@ -74,7 +74,10 @@ private:
                 throw failure{"cannot listen at " + kind + ' ' + where + ": " + ec.message()};
             lines += "listening " + kind + ' ' + (kind == "unix" ? where : l.local_endpoint()) + '\n';
         };
-        const auto text = [](const hub::address& a) { return a.host + ':' + std::to_string(a.port); };
+        const auto text = [](const hub::address& a) {
+            const auto host = a.host.find(':') == a.host.npos ? a.host : '[' + a.host + ']';
+            return host + ':' + std::to_string(a.port);
+        };
         if (const auto& a = options_.http)
             add("http", text(*a),
                 pusher::http_params{
@@ -97,7 +100,8 @@ private:
             if (broker_.stopped())
                 return broker_.cancel();
             log_.write(log_level::info, "draining: once more to stop at once");
-            broker_.async_drain(std::chrono::seconds(5), [this](pusher::error_code drained) {
+            // Longer than a link waits for the answer to its goodbye.
+            broker_.async_drain(std::chrono::seconds(10), [this](pusher::error_code drained) {
                 if (drained)
                     log_.write(log_level::warning, "some sessions were cut off: " + drained.message());
                 signals_.cancel();

@@ -138,11 +138,12 @@ public:
     /// \param socket connected, on the broker's executor.
     /// \param request read already. \param leftover bytes that were read after it.
     /// \param params paths, origins and limits; `listen` must not be set in it. They count when this is first
-    /// called.
+    /// called; the socket is set to its `limits.send_buffer` and TCP_NODELAY, as accepted ones are.
     template <class Body, class Fields>
     void accept(
         boost::asio::ip::tcp::socket socket, boost::beast::http::request<Body, Fields> request,
         std::string leftover = {}, const http_params& params = {.listen = std::nullopt}) {
+        detail::prepare_socket(socket, handed_over(params).link_limits_of().send_buffer);
         accept(
             channel_ptr(new socket_channel(stream_socket(std::move(socket)), io())), std::move(request),
             std::move(leftover), params);
@@ -165,8 +166,11 @@ public:
     }
 
     /// Takes a connected socket over, as a TCP listener would: the native dialect, line by line.
-    /// \param socket on the broker's executor. \throws std::invalid_argument if a limit is out of its range.
+    /// \param socket on the broker's executor; it is set to `limits.send_buffer` and TCP_NODELAY.
+    /// \throws std::invalid_argument if a limit is out of its range.
     void adopt(stream_socket socket, const link_limits& limits = {}) {
+        limits.check();
+        detail::prepare_socket(socket, limits.send_buffer);
         adopt(channel_ptr(new socket_channel(std::move(socket), io())), limits);
     }
 

@@ -196,8 +196,14 @@ public:
     /// Makes a session of a connection, for a transport of your own; the peer is authenticated first.
     void accept(std::unique_ptr<link> l);
 
-    /// Keeps a listener until the broker ends.
+    /// Keeps a listener until it is stopped and drained, or the broker ends.
     listener add_listener(std::shared_ptr<listener_base> l) {
+        std::erase_if(listeners_, [this](auto& old) {
+            const bool over = old->stopped() && old->drained();
+            if (over)
+                services_->destroy_later(std::move(old)); // it may be the caller
+            return over;
+        });
         listeners_.push_back(l);
         return listener(std::move(l));
     }

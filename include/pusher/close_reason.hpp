@@ -11,12 +11,12 @@ namespace pusher::inline v0 {
 /// Why a session ends, in the numbers of WebSocket (RFC 6455, section 7.4.1), which every transport shares.
 enum class close_code : std::uint16_t {
     normal = 1000,
-    going_away = 1001, ///< the broker drains
+    going_away = 1001, ///< the broker drains, or nothing was heard from the peer, or taken by it, in time
     protocol_error = 1002,
     invalid_data = 1007,   ///< text that is not UTF-8
-    policy = 1008,         ///< refused, kicked, or a timeout
+    policy = 1008,         ///< refused, kicked, or not authenticated in time
     too_big = 1009,        ///< a message over the limit
-    try_again_later = 1013 ///< overflow of the outbox, or too many sessions
+    try_again_later = 1013 ///< overflow of the outbox, or too many sessions or connections
 };
 
 /// Why a session ended: what the peer is told, and what the host's observer sees.
@@ -31,7 +31,7 @@ struct close_reason {
     static close_code code_for(error_code ec) noexcept {
         if (!ec)
             return close_code::normal;
-        if (ec == errc::stopped)
+        if (ec == errc::stopped || ec == errc::idle_timeout || ec == errc::write_timeout)
             return close_code::going_away;
         if (ec == errc::invalid_utf8)
             return close_code::invalid_data;

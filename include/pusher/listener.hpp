@@ -22,8 +22,8 @@ public:
     /// Accepts nothing any more. Sessions that it accepted go on.
     virtual void stop() noexcept = 0;
 
-    /// Whether no connection is left that has not become a session; asked after `stop`. What is in the middle
-    /// of a request may finish it.
+    /// Whether no connection is left that needs the listener: one that has not become a session, say; asked
+    /// after `stop`. What is in the middle of a request may finish it. Then the broker may forget it.
     virtual bool drained() { return true; }
 
     /// Ends connections that have not become sessions. The last call it gets, after `stop`.
@@ -34,6 +34,14 @@ public:
 
     /// Where it listens, as text, such as `127.0.0.1:8080`.
     [[nodiscard]] virtual std::string local_endpoint() const = 0;
+
+    /// Whether its handle has stopped it.
+    [[nodiscard]] bool stopped() const noexcept { return stopped_; }
+
+private:
+    friend class listener;
+
+    bool stopped_ = false;
 };
 
 /// A handle to a listener. The broker keeps the listener; dropping the handle changes nothing.
@@ -44,8 +52,10 @@ public:
 
     /// Accepts nothing any more. Sessions that it accepted go on. Without effect the second time.
     void stop() noexcept {
-        if (state_)
-            state_->stop();
+        if (!state_)
+            return;
+        state_->stop();
+        state_->stopped_ = true;
     }
 
     /// The port, also when 0 was asked for; 0 for a Unix socket, or without a listener.

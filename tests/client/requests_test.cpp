@@ -83,12 +83,13 @@ TEST_CASE("client: a token that is refused ends the run", "[client]") {
     CHECK(w.client->connected());
 }
 
-TEST_CASE("client: a close for being late is no refusal", "[client]") {
+TEST_CASE("client: a close for having been silent is no refusal", "[client]") {
     client_world w;
     outcome<> running;
     w.client->async_run(running.handler());
     w.run();
-    w.goodbye(close_code::policy, make_error_code(errc::authentication_timeout).message());
+    const auto reason = close_reason::from(errc::idle_timeout);
+    w.goodbye(reason.code, reason.text);
     CHECK(!running.done());
     CHECK(w.take_as<client_disconnected>().retry_in == 100ms);
 }

@@ -159,7 +159,7 @@ TEST_CASE("UDP: a lease lasts as long as its peer sends something") {
         pace.expires_after(20ms);
         pace.wait();
     }
-    CHECK(brief(*goodbye) == "close 1008 " + pusher::make_error_code(pusher::errc::idle_timeout).message());
+    CHECK(brief(*goodbye) == "close 1001 " + pusher::make_error_code(pusher::errc::idle_timeout).message());
     CHECK(f.hub.until_closed(1) == std::vector{error_code(pusher::errc::idle_timeout)});
     f.hub.publish("t", "who is there");
     CHECK(payload_of(lively.receive()) == "who is there");

@@ -43,7 +43,7 @@ inline channel_factory tls(const tls_params& params) { return tls(make_tls_conte
 ///
 /// \param stream on the broker's executor, with no operation pending: Asio's or Beast's SSL stream over a
 /// socket or a `beast::tcp_stream`.
-/// \param limits only its timeouts for handshake and close count.
+/// \param limits only its timeouts for handshake and close count, and its `send_buffer`.
 template <class Stream>
 channel_ptr make_tls_channel(Stream stream, const broker_core& broker, const link_limits& limits = {}) {
     limits.check();
@@ -51,6 +51,7 @@ channel_ptr make_tls_channel(Stream stream, const broker_core& broker, const lin
     auto& lowest = boost::beast::get_lowest_layer(stream);
     if constexpr (requires { lowest.expires_never(); })
         lowest.expires_never();
+    detail::prepare_socket(detail::socket_of(stream), limits.send_buffer);
     return basic_tls_channel<Stream>::start(
         std::move(stream), broker.io(), boost::asio::ssl::stream_base::server,
         {limits.handshake_timeout, limits.close_timeout});

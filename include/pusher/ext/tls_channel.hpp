@@ -38,6 +38,20 @@ struct tls_channel_timeouts {
     std::chrono::milliseconds close;     ///< for what was written, after `close`
 };
 
+namespace detail {
+
+/// The socket at the bottom of a stream.
+template <class Stream>
+auto& socket_of(Stream& stream) noexcept {
+    auto& lowest = boost::beast::get_lowest_layer(stream);
+    if constexpr (requires { lowest.socket(); }) // of Beast's
+        return lowest.socket();
+    else
+        return lowest.lowest_layer();
+}
+
+} // namespace detail
+
 /// A TLS connection as a channel.
 ///
 /// What is written goes through a buffer of 64 KiB, since only asynchronous writes are safe: a write that is
@@ -111,6 +125,10 @@ public:
         go_on();
     }
 
+    [[nodiscard]] std::size_t unsent() const noexcept override {
+        return capacity - room() + detail::unsent_bytes(socket(stream_));
+    }
+
     [[nodiscard]] std::string peer() const override {
         error_code ec;
         const auto e = socket(stream_).remote_endpoint(ec);
@@ -118,14 +136,7 @@ public:
     }
 
     [[nodiscard]] std::string peer_address() const override {
-        error_code ec;
-        const boost::asio::generic::stream_protocol::endpoint e = socket(stream_).remote_endpoint(ec);
-        if (ec || (e.protocol().family() != AF_INET && e.protocol().family() != AF_INET6))
-            return {};
-        boost::asio::ip::tcp::endpoint ip;
-        ip.resize(e.size());
-        std::memcpy(ip.data(), e.data(), e.size());
-        return detail::address_bytes(ip.address());
+        return detail::peer_address_bytes(socket(stream_));
     }
 
     [[nodiscard]] bool secure() const noexcept override { return true; }
@@ -146,11 +157,7 @@ private:
 
     template <class S>
     static auto& socket(S& stream) noexcept {
-        auto& lowest = boost::beast::get_lowest_layer(stream);
-        if constexpr (requires { lowest.socket(); }) // of Beast's
-            return lowest.socket();
-        else
-            return lowest.lowest_layer();
+        return detail::socket_of(stream);
     }
 
     [[nodiscard]] std::size_t room() const noexcept {

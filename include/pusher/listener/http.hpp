@@ -123,6 +123,9 @@ private:
 
     void at_channel(channel_ptr c) override { add(std::move(c))->start(); }
     [[nodiscard]] std::string_view transport() const noexcept override { return "http"; }
+    void append_goodbye(const close_reason&, std::string& out) const override {
+        out += "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    }
 
     http_connection_ptr add(channel_ptr c) {
         http_connection_ptr connection(

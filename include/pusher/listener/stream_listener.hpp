@@ -2,10 +2,13 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/close_reason.hpp>
 #include <pusher/detail/address_counter.hpp>
 #include <pusher/listener.hpp>
 #include <pusher/transport/acceptor.hpp>
 #include <pusher/transport/link_limits.hpp>
+
+#include <boost/asio/buffer.hpp>
 
 #include <functional>
 #include <memory>
@@ -15,7 +18,8 @@
 
 namespace pusher::inline v0 {
 
-/// Turns an accepted socket into a channel: as it is, or with TLS around it.
+/// Turns an accepted socket into a channel: as it is, or with TLS around it. If it throws, the connection is
+/// closed, and the observer is told.
 using channel_factory =
     std::function<channel_ptr(stream_socket, const std::shared_ptr<services>&, const link_limits&)>;
 
@@ -76,11 +80,17 @@ public:
         return detail::endpoint_text(detail::acceptor::endpoint(acceptor_->local_endpoint()));
     }
 
+    /// Of each of its connections.
+    [[nodiscard]] const link_limits& link_limits_of() const noexcept { return *limits_; }
+
 protected:
     /// A connection within the limits.
     virtual void at_channel(channel_ptr c) = 0;
 
     [[nodiscard]] virtual std::string_view transport() const noexcept = 0;
+
+    /// What a connection is told that is turned away before anything else.
+    virtual void append_goodbye(const close_reason&, std::string&) const {}
 
     [[nodiscard]] broker_core& broker() const noexcept { return *broker_; }
     [[nodiscard]] const std::shared_ptr<const link_limits>& limits() const noexcept { return limits_; }
@@ -89,17 +99,30 @@ protected:
 
 private:
     void accepted(stream_socket socket) {
+        // Counted first: a connection too many costs as little as can be.
+        boost::intrusive_ptr<detail::counted_address> counted;
+        if (const auto address = detail::peer_address_bytes(socket); !address.empty()) {
+            if (!addresses_->try_add(detail::counted_address::bytes(address)))
+                return turn_away(std::move(socket));
+            counted = new detail::counted_address(addresses_, address);
+        }
         channel_ptr c = factory_ ? factory_(std::move(socket), broker_->io(), *limits_)
                                  : channel_ptr(new socket_channel(std::move(socket), broker_->io()));
-        if (const auto address = c->peer_address(); !address.empty()) {
-            if (!addresses_->try_add(detail::counted_address::bytes(address))) {
-                broker_->refused(transport());
-                c->close();
-                return;
-            }
-            c->keep(new detail::counted_address(addresses_, address));
-        }
+        c->keep(std::move(counted));
         at_channel(std::move(c));
+    }
+
+    /// Says why, where that is possible without waiting for anything.
+    void turn_away(stream_socket socket) {
+        broker_->refused(transport());
+        if (factory_)
+            return;
+        std::string goodbye;
+        append_goodbye(close_reason::from(errc::too_many_connections), goodbye);
+        error_code ignored;
+        socket.non_blocking(true, ignored);
+        socket.send(boost::asio::buffer(goodbye), 0, ignored);
+        socket.shutdown(boost::asio::socket_base::shutdown_both, ignored);
     }
 
     broker_core* broker_;

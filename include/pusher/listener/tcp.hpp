@@ -5,6 +5,7 @@
 #include <pusher/transport/line_link.hpp>
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -43,6 +44,10 @@ private:
         broker().accept(std::make_unique<line_link>(std::move(c), broker().io(), limits()));
     }
     [[nodiscard]] std::string_view transport() const noexcept override { return "tcp"; }
+    void append_goodbye(const close_reason& reason, std::string& out) const override {
+        append_native_close(out, reason);
+        out += '\n';
+    }
 };
 
 namespace transport {

@@ -29,13 +29,16 @@ struct udp_params {
     /// A session ends when its peer has sent nothing for that long; 1 s to 1 h.
     std::chrono::milliseconds lease = std::chrono::seconds(30);
 
+    /// How long a cookie is good at least; up to twice that. 100 ms to 1 h.
+    std::chrono::milliseconds cookie_lifetime = std::chrono::seconds(30);
+
     /// Largest push, in bytes; a larger one is not sent at all, which counts as lost. 512 to 65,507.
     std::size_t datagram_bytes = 1200;
 
     /// Largest request, in bytes; 64 to 65,507.
     std::size_t request_bytes = 16 * 1024;
 
-    /// Sessions from one IPv4 address, or one IPv6 /64 network; at least 1.
+    /// Sessions from one IPv4 address, or one IPv6 /64 network; 1 to 1,000,000,000.
     std::size_t sessions_per_address = 1024;
 
     /// \throws std::invalid_argument
@@ -43,11 +46,16 @@ struct udp_params {
         using namespace std::chrono_literals;
         detail::require(lease >= 1s && lease <= 1h, "udp_params: lease is not 1 s to 1 h");
         detail::require(
+            cookie_lifetime >= 100ms && cookie_lifetime <= 1h,
+            "udp_params: cookie_lifetime is not 100 ms to 1 h");
+        detail::require(
             datagram_bytes >= 512 && datagram_bytes <= 65'507,
             "udp_params: datagram_bytes is not 512 to 65,507");
         detail::require(
             request_bytes >= 64 && request_bytes <= 65'507, "udp_params: request_bytes is not 64 to 65,507");
-        detail::require(sessions_per_address >= 1, "udp_params: sessions_per_address is 0");
+        detail::require(
+            sessions_per_address >= 1 && sessions_per_address <= 1'000'000'000,
+            "udp_params: sessions_per_address is not 1 to 1,000,000,000");
     }
 };
 
@@ -58,7 +66,7 @@ public:
         : broker_(&b),
           params_(p),
           port_(std::make_shared<detail::udp_port>(b.io(), detail::random_bits())),
-          cookies_({detail::random_bits(), detail::random_bits()}),
+          cookies_({detail::random_bits(), detail::random_bits()}, p.cookie_lifetime),
           addresses_(std::make_shared<detail::address_counter>(
               detail::siphash_key{detail::random_bits(), detail::random_bits()},
               static_cast<std::uint32_t>(p.sessions_per_address))) {}
@@ -81,8 +89,12 @@ public:
         return l;
     }
 
-    /// Sessions go on over the same socket.
-    void stop() noexcept override { stopped_ = true; }
+    /// Sessions go on over the same socket, which is closed when the last has ended.
+    void stop() noexcept override {
+        stopped_ = true;
+        port_->close_when_unused();
+    }
+    bool drained() override { return port_->unused(); }
     void abort() noexcept override { port_->close(); }
 
     [[nodiscard]] std::uint16_t port() const noexcept override {
@@ -111,9 +123,13 @@ private:
         // Its faults, if any, are the session's to tell, and only to a peer that has shown its address.
         const bool bad = decoder_.decode(text, r, limits).failed();
         const auto cookie = bad && r.cookie.empty() ? detail::find_cookie(text) : r.cookie;
-        if (!cookies_.valid(cookie, bytes, from.port(), now))
-            return challenge(from, text.size(), cookies_.make(bytes, from.port(), now).view());
         auto* l = port_->find(from);
+        if (!cookies_.valid(cookie, bytes, from.port(), now)) {
+            // A session that still uses the cookie it had is told the new one, also in answer to a ping that
+            // is a few bytes shorter: nobody else knows that cookie.
+            const bool known = l && l->used_cookie(cookie);
+            return challenge(from, text.size(), known, cookies_.make(bytes, from.port(), now).view());
+        }
         if (!l) {
             if (stopped_ || !addresses_->try_add(bytes))
                 return broker_->refused("udp");
@@ -125,14 +141,15 @@ private:
             if (port_->find(from) != l)
                 return; // refused at once
         }
+        l->uses_cookie(cookie);
         l->received(text);
     }
 
-    /// Never longer than what drew it, so that nothing can be amplified by it.
-    void challenge(const endpoint& to, std::size_t drawn_by, std::string_view cookie) {
+    /// For strangers never longer than what drew it, so that nothing can be amplified by it.
+    void challenge(const endpoint& to, std::size_t drawn_by, bool known, std::string_view cookie) {
         challenge_.clear();
         append_native_challenge(challenge_, cookie);
-        if (challenge_.size() <= drawn_by)
+        if (known || challenge_.size() <= drawn_by)
             port_->send(to, challenge_, nullptr);
     }
 

@@ -27,6 +27,10 @@ struct memory_channel_params {
     /// `set_room` makes room.
     std::size_t room = 64 * 1024;
 
+    /// Room that there must be before this end reports `at_writable`; at least 1. Sockets wait for a good
+    /// part of their buffer, so that a slow peer is written to in larger pieces.
+    std::size_t low = 1;
+
     /// Largest piece in which this end reads; at least 1. With 1 everything comes byte by byte.
     std::size_t piece = 64 * 1024;
 
@@ -118,6 +122,8 @@ public:
         }
     }
 
+    [[nodiscard]] std::size_t unsent() const noexcept override { return on_their_way(); }
+
     [[nodiscard]] std::string peer() const override { return params_.peer; }
     [[nodiscard]] std::string peer_address() const override { return params_.peer_address; }
 
@@ -159,7 +165,10 @@ private:
     [[nodiscard]] memory_channel* other() const noexcept { return wire_->ends[1 - index_]; }
     [[nodiscard]] pipe& outgoing() const noexcept { return wire_->pipes[index_]; }
     [[nodiscard]] pipe& incoming() const noexcept { return wire_->pipes[1 - index_]; }
-    [[nodiscard]] bool room_left() const noexcept { return outgoing().bytes.size() < params_.room; }
+    [[nodiscard]] bool room_left() const noexcept {
+        const auto used = outgoing().bytes.size();
+        return used < params_.room && params_.room - used >= std::min(params_.low, params_.room);
+    }
 
     error_code count() noexcept { return params_.faults ? params_.faults->next() : error_code(); }
 

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,7 +73,8 @@ public:
             listen(backlog, ec);
     }
 
-    /// \param accepted called with each socket, TCP_NODELAY set. \param failed called with passing errors.
+    /// \param accepted called with each socket, prepared; it may throw, which ends that connection.
+    /// \param failed called with passing errors.
     void run(std::function<void(stream_socket)> accepted, std::function<void(error_code)> failed) {
         accepted_ = std::move(accepted);
         failed_ = std::move(failed);
@@ -155,13 +157,19 @@ private:
                 return;
             if (ec)
                 return self->failed(ec);
-            error_code ignored;
-            socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored); // not on Unix sockets
-            if (self->send_buffer_ != 0)
-                socket.set_option(
-                    boost::asio::socket_base::send_buffer_size(static_cast<int>(self->send_buffer_)),
-                    ignored);
-            self->accepted_(std::move(socket));
+            prepare_socket(socket, self->send_buffer_);
+            // What fails with one connection, such as for lack of memory, must not end the listener.
+            try {
+                self->accepted_(std::move(socket));
+            } catch (const boost::system::system_error& e) {
+                ec = e.code();
+            } catch (const std::bad_alloc&) {
+                ec = boost::asio::error::no_memory;
+            } catch (...) {
+                ec = errc::handler_threw; // a channel factory of the host
+            }
+            if (ec && !self->stopped_)
+                return self->failed(ec);
             if (!self->stopped_)
                 self->accept();
         });

@@ -51,6 +51,10 @@ public:
     /// `at_end`.
     virtual std::size_t write(std::span<const char> bytes) noexcept = 0;
 
+    /// How many bytes were taken and have not reached the peer, as far as is known; 0: unknown. It tells a
+    /// peer that is slow from one that takes nothing.
+    [[nodiscard]] virtual std::size_t unsent() const noexcept { return 0; }
+
     /// Reads until `at_bytes` says no. Without effect while it reads.
     virtual void read() = 0;
 

@@ -63,7 +63,7 @@ private:
                     text.size(), errc::protocol_error,
                     "this is not HTTP but the native dialect of pusher, a JSON object per line");
             at = end + 1;
-            if (!line.empty() && !give(line))
+            if (line.empty() ? !count() : !give(line))
                 return at;
             if (state() != phase::open)
                 return text.size();
@@ -75,9 +75,7 @@ private:
     }
 
     std::size_t too_long(std::size_t all) {
-        return fault(
-            all, errc::message_too_large,
-            "the request is longer than " + std::to_string(limits().request_bytes) + " bytes");
+        return fault(all, errc::message_too_large, detail::request_too_long(limits().request_bytes));
     }
 
     std::size_t fault(std::size_t all, errc why, std::string_view text) {

@@ -22,6 +22,14 @@ enum class framing : unsigned char {
     sse_envelope    ///< an event each, with the dialect's push object as its data
 };
 
+namespace detail {
+
+inline std::string request_too_long(std::size_t limit) {
+    return "the request is longer than " + std::to_string(limit) + " bytes";
+}
+
+} // namespace detail
+
 /// The session's side of a link.
 class link_owner {
 public:

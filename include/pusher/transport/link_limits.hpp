@@ -18,14 +18,15 @@ struct link_limits {
     std::size_t requests_per_turn = 64;
 
     /// Silence of the peer after which the session ends: on WebSocket, where pongs count, and on TCP, where
-    /// the client pings. At least 1 s.
+    /// the client pings. At least 1 s. It counts while the broker reads, not while the host has not answered.
     std::chrono::milliseconds idle_timeout = std::chrono::seconds(120);
 
-    /// Silence of the peer after which WebSocket sends it a ping, and interval of SSE's comments, which keep
-    /// proxies from closing the connection. At least 1 s.
+    /// Silence of the peer after which WebSocket sends it a ping, or a third of `idle_timeout` if that is
+    /// less; and interval of SSE's comments, which keep proxies from closing the connection. At least 1 s.
     std::chrono::milliseconds heartbeat = std::chrono::seconds(30);
 
-    /// How long a connection may take nothing of what is written to it. At least 1 s.
+    /// How long a connection may take nothing of what is written to it, not a byte: a peer that is slow, but
+    /// steady, is not cut off. At least 1 s.
     std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
 
     /// How long a connection may take for a handshake, or for one HTTP request. At least 100 ms.
@@ -34,7 +35,7 @@ struct link_limits {
     /// How long the goodbye may take. At least 100 ms.
     std::chrono::milliseconds close_timeout = std::chrono::seconds(5);
 
-    /// Connections from one IPv4 address, or one IPv6 /64 network; at least 1.
+    /// Connections from one IPv4 address, or one IPv6 /64 network; 1 to 1,000,000,000.
     std::size_t connections_per_address = 100'000;
 
     /// The kernel's send buffer of each connection, in bytes; 0: the system's default, which may hold
@@ -57,7 +58,9 @@ struct link_limits {
         require(write_timeout >= 1s, "link_limits: write_timeout is under 1 s");
         require(handshake_timeout >= 100ms, "link_limits: handshake_timeout is under 100 ms");
         require(close_timeout >= 100ms, "link_limits: close_timeout is under 100 ms");
-        require(connections_per_address >= 1, "link_limits: connections_per_address is 0");
+        require(
+            connections_per_address >= 1 && connections_per_address <= 1'000'000'000,
+            "link_limits: connections_per_address is not 1 to 1,000,000,000");
         require(send_buffer <= 1024U * 1024 * 1024, "link_limits: send_buffer is over 1 GiB");
     }
 };

@@ -36,6 +36,17 @@ inline std::string endpoint_text(const boost::asio::generic::stream_protocol::en
     return ip.address().is_v6() ? '[' + address + ']' + port : address + port;
 }
 
+/// What every connection's socket is set to, whoever accepted it: what is written is sent at once, and the
+/// kernel holds little for a peer that does not read.
+/// \param send_buffer in bytes; 0: as it is.
+template <class Socket>
+void prepare_socket(Socket& socket, std::size_t send_buffer) noexcept {
+    error_code ignored; // Unix sockets have no TCP_NODELAY
+    socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+    if (send_buffer != 0)
+        socket.set_option(boost::asio::socket_base::send_buffer_size(static_cast<int>(send_buffer)), ignored);
+}
+
 inline std::string address_bytes(const boost::asio::ip::address& a) {
     if (a.is_v4()) {
         const auto b = a.to_v4().to_bytes();
@@ -43,6 +54,31 @@ inline std::string address_bytes(const boost::asio::ip::address& a) {
     }
     const auto b = a.to_v6().to_bytes();
     return {b.begin(), b.end()};
+}
+
+/// What the kernel holds of what was written, and the peer has not acknowledged; 0 where nobody knows.
+template <class Socket>
+std::size_t unsent_bytes(const Socket& socket) noexcept {
+    int n = 0;
+#ifdef TIOCOUTQ
+    // Asio includes what declares these; its `native_handle` is not const.
+    if (::ioctl(const_cast<Socket&>(socket).native_handle(), TIOCOUTQ, &n) != 0)
+        n = 0;
+#endif
+    return static_cast<std::size_t>(n);
+}
+
+/// Of the peer of a socket; empty: it has no IP address.
+template <class Socket>
+std::string peer_address_bytes(const Socket& socket) {
+    error_code ec;
+    const boost::asio::generic::stream_protocol::endpoint e = socket.remote_endpoint(ec);
+    if (ec || (e.protocol().family() != AF_INET && e.protocol().family() != AF_INET6))
+        return {};
+    boost::asio::ip::tcp::endpoint ip;
+    ip.resize(e.size());
+    std::memcpy(ip.data(), e.data(), e.size());
+    return address_bytes(ip.address());
 }
 
 } // namespace detail
@@ -105,22 +141,15 @@ public:
         socket_.close(ignored);
     }
 
+    [[nodiscard]] std::size_t unsent() const noexcept override { return detail::unsent_bytes(socket_); }
+
     [[nodiscard]] std::string peer() const override {
         error_code ec;
         const auto e = socket_.remote_endpoint(ec);
         return ec ? std::string("?") : detail::endpoint_text(e);
     }
 
-    [[nodiscard]] std::string peer_address() const override {
-        error_code ec;
-        const auto e = socket_.remote_endpoint(ec);
-        if (ec || (e.protocol().family() != AF_INET && e.protocol().family() != AF_INET6))
-            return {};
-        boost::asio::ip::tcp::endpoint ip;
-        ip.resize(e.size());
-        std::memcpy(ip.data(), e.data(), e.size());
-        return detail::address_bytes(ip.address());
-    }
+    [[nodiscard]] std::string peer_address() const override { return detail::peer_address_bytes(socket_); }
 
 private:
     using self_ptr = boost::intrusive_ptr<socket_channel>;

@@ -52,7 +52,7 @@ public:
             return;
         if (held_ || goes_on_)
             return go_on_later(); // whoever calls may be in the middle of a request
-        paused_ = false;
+        unpause();
         channel_->read();
     }
 
@@ -122,7 +122,13 @@ protected:
             paused_ = true;
             return false;
         }
-        if (++requests_ < limits_->requests_per_turn)
+        return count();
+    }
+
+    /// Counts something that the peer sent and that costs little, but not nothing. \return whether another
+    /// may follow.
+    bool count() {
+        if (phase_ != phase::open || ++requests_ < limits_->requests_per_turn)
             return true;
         // Others get their turn; this one comes back behind them.
         paused_ = true;
@@ -146,12 +152,12 @@ protected:
     /// The peer did something wrong, or ended the session: says goodbye, and tells the owner.
     void end(const close_reason& reason) { close(reason, std::nullopt); }
 
-    /// The peer has said goodbye, and was answered; if the answer is still on its way, as soon as it is out.
+    /// The peer has said goodbye, and was answered. What goes before that answer is still sent.
     void finish() {
         if (phase_ == phase::closed)
             return;
-        finishing_ = control_ != nullptr;
-        if (finishing_)
+        peer_finished_ = true;
+        if (control_)
             return;
         phase_ = phase::closed;
         services::cancel(*this);
@@ -207,10 +213,16 @@ private:
         goes_on_ = false;
         if (phase_ != phase::open)
             return;
-        paused_ = false;
+        unpause();
         if (const auto held = std::exchange(held_, nullptr); held && !at_bytes(*held))
             return;
         channel_->read();
+    }
+
+    void unpause() {
+        if (paused_)
+            heard_ = services::now();
+        paused_ = false;
     }
 
     void hold(std::span<const char> bytes) {
@@ -224,8 +236,12 @@ private:
     void at_writable() final {
         blocked_ = false;
         progress_ = services::now();
+        send_pending();
+    }
+
+    void send_pending() {
         if (phase_ == phase::closing) {
-            if (send_control() && finishing_)
+            if (send_control() && peer_finished_)
                 finish();
             return;
         }
@@ -259,11 +275,18 @@ private:
             return cut_off();
         if (phase_ != phase::open)
             return;
-        if (blocked_ && now - progress_ >= limits_->write_timeout)
-            return give_up(errc::write_timeout);
-        if (expects_traffic() && now - heard_ >= limits_->idle_timeout)
+        if (blocked_ && now - progress_ >= limits_->write_timeout) {
+            // A socket says that it is writable only when a good part of its buffer is free. A peer that is
+            // slow may be long in taking that much, but it has taken something.
+            const auto left = channel_->unsent();
+            if (left >= unsent_)
+                return give_up(errc::write_timeout);
+            unsent_ = left;
+            progress_ = now;
+        }
+        if (listens() && now - heard_ >= limits_->idle_timeout)
             return give_up(errc::idle_timeout);
-        if (now - std::max(heard_, beat_) >= limits_->heartbeat) {
+        if (now - std::max(heard_, beat_) >= heartbeat_interval()) {
             beat_ = now;
             heartbeat();
         }
@@ -288,11 +311,20 @@ private:
         owner()->at_closed(reason);
     }
 
+    /// Whether silence of the peer counts: not while this side does not read.
+    [[nodiscard]] bool listens() const noexcept { return expects_traffic() && !paused_; }
+
+    /// A peer that only answers pings must be asked in time for that.
+    [[nodiscard]] std::chrono::milliseconds heartbeat_interval() const noexcept {
+        return expects_traffic() ? std::min(limits_->heartbeat, limits_->idle_timeout / 3)
+                                 : limits_->heartbeat;
+    }
+
     void rearm() {
         if (phase_ == phase::closing)
             return services_->arm(*this, services::now() + limits_->close_timeout);
-        auto next = std::max(heard_, beat_) + limits_->heartbeat;
-        if (expects_traffic())
+        auto next = std::max(heard_, beat_) + heartbeat_interval();
+        if (listens())
             next = std::min(next, heard_ + limits_->idle_timeout);
         if (blocked_)
             next = std::min(next, progress_ + limits_->write_timeout);
@@ -306,6 +338,7 @@ private:
         if (taken != bytes.size()) {
             blocked_ = true;
             progress_ = services::now();
+            unsent_ = channel_->unsent();
             rearm();
         }
         return taken;
@@ -346,15 +379,16 @@ private:
     services::time_point heard_;
     services::time_point beat_{};
     services::time_point progress_;
+    std::size_t unsent_ = 0; ///< what the channel had then
     // These leave room behind them that kinds of links may use.
     std::uint32_t requests_ = 0; ///< handled in this turn
     phase phase_ : 2 = phase::open;
     bool paused_ : 1 = true;
     bool in_feed_ : 1 = false;
     bool yielded_ : 1 = false;
-    bool goes_on_ : 1 = false; ///< `go_on` is on its way
+    bool goes_on_ : 1 = false;       ///< `go_on` is on its way
+    bool peer_finished_ : 1 = false; ///< it has said goodbye
     bool blocked_ : 1 = false;
-    bool finishing_ : 1 = false; ///< the connection ends when the lane of control frames is empty
 };
 
 } // namespace pusher::inline v0

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/text_hash.hpp>
+#include <pusher/detail/udp_cookie.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/transport/link.hpp>
 #include <pusher/transport/services.hpp>
@@ -11,8 +12,10 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -21,7 +24,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace pusher::inline v0 {
 
@@ -35,6 +37,18 @@ struct udp_endpoint_hash {
     std::size_t operator()(const boost::asio::ip::udp::endpoint& e) const noexcept {
         return text_hash(seed)({reinterpret_cast<const char*>(e.data()), e.size()});
     }
+};
+
+using udp_waiter_hook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// What waits for a socket that takes no more; it leaves the queue by itself when it goes.
+class udp_waiter : public udp_waiter_hook {
+public:
+    virtual void writable() = 0;
+
+protected:
+    ~udp_waiter() = default;
 };
 
 /// A UDP socket and the peers that have a session on it.
@@ -64,10 +78,18 @@ public:
     }
 
     void close() noexcept {
-        received_ = nullptr;
+        closed_ = true; // `received_` may be the caller
         error_code ignored;
         socket_.close(ignored);
     }
+
+    /// Closes as soon as there is no peer.
+    void close_when_unused() noexcept {
+        retires_ = true;
+        if (unused())
+            close();
+    }
+    [[nodiscard]] bool unused() const noexcept { return peers_.empty(); }
 
     [[nodiscard]] const std::shared_ptr<services>& io() const noexcept { return services_; }
     [[nodiscard]] endpoint local_endpoint() const {
@@ -79,36 +101,23 @@ public:
         return found == peers_.end() ? nullptr : found->second;
     }
     void add(const endpoint& peer, udp_link& l) { peers_.emplace(peer, &l); }
-    void remove(const endpoint& peer, udp_link& l) noexcept {
-        std::erase(blocked_, &l);
-        peers_.erase(peer);
-    }
+    inline void remove(const endpoint& peer, udp_link& l) noexcept;
 
     /// \return whether the datagram is gone, or can never go; if not, `at_writable` of the link follows.
-    bool send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept {
-        error_code ec;
-        socket_.send_to(boost::asio::buffer(datagram.data(), datagram.size()), to, 0, ec);
-        if (ec != boost::asio::error::would_block && ec != boost::asio::error::try_again &&
-            ec != boost::asio::error::no_buffer_space)
-            return true; // a datagram that the network refuses is one that got lost on the way
-        if (waits)
-            blocked_.push_back(waits);
-        wait_to_write();
-        return false;
-    }
+    inline bool send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept;
 
 private:
     static constexpr int datagrams_per_turn = 64;
 
     void wait_to_read() {
         socket_.async_wait(boost::asio::socket_base::wait_read, [self = shared_from_this()](error_code ec) {
-            if (!ec && self->received_)
+            if (!ec && !self->closed_)
                 self->readable();
         });
     }
 
     void readable() {
-        for (int i = 0; i != datagrams_per_turn && received_; ++i) {
+        for (int i = 0; i != datagrams_per_turn && !closed_; ++i) {
             const auto room = services_->read_buffer();
             endpoint from;
             error_code ec;
@@ -117,7 +126,7 @@ private:
                 break; // nothing more, or an earlier datagram did not reach its peer
             received_(from, {room.data(), n});
         }
-        if (received_)
+        if (!closed_)
             wait_to_read();
     }
 
@@ -126,16 +135,21 @@ private:
     std::shared_ptr<services> services_;
     boost::asio::ip::udp::socket socket_;
     boost::unordered_flat_map<endpoint, udp_link*, udp_endpoint_hash> peers_;
-    std::vector<udp_link*> blocked_;
     std::function<void(const endpoint&, std::string_view)> received_;
+    /// Those that wait, in the order in which they will be served.
+    boost::intrusive::list<
+        udp_waiter, boost::intrusive::base_hook<udp_waiter_hook>, boost::intrusive::constant_time_size<false>>
+        blocked_;
     bool waits_to_write_ = false;
+    bool retires_ = false;
+    bool closed_ = false;
 };
 
 } // namespace detail
 
 /// A peer that has shown that it receives at its address: a datagram is a message, and a lease that the
 /// peer's datagrams renew stands for a connection.
-class udp_link final : public link, private timeout {
+class udp_link final : public link, public detail::udp_waiter, private timeout {
 public:
     udp_link(
         std::shared_ptr<detail::udp_port> port, const detail::udp_port::endpoint& peer,
@@ -156,7 +170,7 @@ public:
     void received(std::string_view text) {
         renew();
         if (text.size() > request_limit_)
-            return owner()->at_too_long();
+            return owner()->at_fault(errc::message_too_large, detail::request_too_long(request_limit_));
         if (!ready_) {
             // The host is still thinking about the one before. What does not fit is lost, as UDP may.
             if (held_.size() < max_held)
@@ -181,7 +195,7 @@ public:
     }
     [[nodiscard]] bool wants_ends() const noexcept override { return true; }
 
-    void writable() {
+    void writable() override {
         blocked_ = false;
         if (!closed_)
             owner()->at_writable();
@@ -220,6 +234,12 @@ public:
         return (peer_.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(peer_.port());
     }
 
+    /// The cookie that its datagrams carry.
+    void uses_cookie(std::string_view cookie) noexcept { cookie.copy(cookie_.data(), cookie_.size()); }
+    [[nodiscard]] bool used_cookie(std::string_view cookie) const noexcept {
+        return cookie == std::string_view(cookie_.data(), cookie_.size());
+    }
+
     /// Keeps something for as long as the session lasts.
     void keep(std::shared_ptr<void> something) noexcept { kept_ = std::move(something); }
 
@@ -252,10 +272,34 @@ private:
     std::deque<std::string> held_;
     close_reason reason_;
     std::shared_ptr<void> kept_;
+    std::array<char, detail::udp_cookie::size> cookie_{};
     bool ready_ = false;
     bool blocked_ = false;
     bool closed_ = false;
 };
+
+inline void detail::udp_port::remove(const endpoint& peer, udp_link& l) noexcept {
+    if (udp_waiter& waiter = l; waiter.is_linked())
+        waiter.unlink();
+    peers_.erase(peer);
+    if (retires_ && unused())
+        close();
+}
+
+inline bool detail::udp_port::send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept {
+    // Once it takes no more, nobody else needs to try.
+    if (!waits_to_write_ || !waits) {
+        error_code ec;
+        socket_.send_to(boost::asio::buffer(datagram.data(), datagram.size()), to, 0, ec);
+        if (ec != boost::asio::error::would_block && ec != boost::asio::error::try_again &&
+            ec != boost::asio::error::no_buffer_space)
+            return true; // a datagram that the network refuses is one that got lost on the way
+    }
+    if (waits && !waits->is_linked())
+        blocked_.push_back(*waits);
+    wait_to_write();
+    return false;
+}
 
 inline void detail::udp_port::wait_to_write() noexcept {
     if (std::exchange(waits_to_write_, true))
@@ -264,11 +308,11 @@ inline void detail::udp_port::wait_to_write() noexcept {
         self->waits_to_write_ = false;
         if (ec)
             return;
-        // Taken one by one, for each may be gone, or block again, while others are served.
-        for (auto left = self->blocked_.size(); left != 0 && !self->blocked_.empty(); --left) {
-            auto* const next = self->blocked_.front();
-            self->blocked_.erase(self->blocked_.begin());
-            next->writable();
+        // One by one, until the socket takes no more: each may go while others are served.
+        while (!self->waits_to_write_ && !self->blocked_.empty()) {
+            auto& next = self->blocked_.front();
+            self->blocked_.pop_front();
+            next.writable();
         }
     });
 }

@@ -32,17 +32,18 @@ private:
             }
             return link.give(m.payload);
         }
-        void on_ping(std::string_view payload) {
+        bool on_ping(std::string_view payload) {
             if (link.state() != phase::open)
-                return;
+                return true;
             if (link.control_waits()) {
                 // One pong is due at a time, and it answers the latest ping (RFC 6455, section 5.5.3).
                 link.late_pong_ = std::make_unique<std::string>(payload);
-                return;
+            } else {
+                link.control([&](std::string& out) { append_frame(out, websocket_opcode::pong, payload); });
             }
-            link.control([&](std::string& out) { append_frame(out, websocket_opcode::pong, payload); });
+            return link.count();
         }
-        void on_pong(std::string_view) {}
+        bool on_pong(std::string_view) { return link.count(); }
         void on_close(std::uint16_t code, std::string_view) {
             if (link.state() == phase::open)
                 link.answer_close(code);

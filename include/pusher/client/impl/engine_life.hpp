@@ -124,9 +124,7 @@ inline void client_engine::broken(client_end end) {
     settle(true, {});
     client_disconnected event{end.error, end.code, std::move(end.reason), {}};
     // Whoever is sent away before anything else was said is not wanted, and will not be the next time.
-    const bool unwanted = !was_open && end.code == static_cast<std::uint16_t>(close_code::policy) &&
-                          event.reason != message_of(errc::authentication_timeout) &&
-                          event.reason != message_of(errc::idle_timeout);
+    const bool unwanted = !was_open && end.code == static_cast<std::uint16_t>(close_code::policy);
     if (unwanted) {
         event.error = errc::refused;
         end.final = true;

@@ -1,0 +1,248 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+// When a link gives its peer up, and when not, and what it still sends then.
+
+#include <pusher/broker.hpp>
+#include <pusher/testing/memory_channel.hpp>
+#include <pusher/testing/memory_peer.hpp>
+#include <pusher/transport/line_link.hpp>
+#include <pusher/transport/websocket_link.hpp>
+
+#include "catch.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace pusher::testing;
+using pusher::errc;
+using pusher::error_code;
+using clock = std::chrono::steady_clock;
+
+/// Reads a little every now and then.
+class slow_reader final : pusher::channel_user {
+public:
+    slow_reader(memory_channel_ptr c, boost::asio::io_context& io) : channel_(std::move(c)), timer_(io) {
+        channel_->set_user(this);
+        channel_->read();
+    }
+    ~slow_reader() { channel_->close(); }
+
+    std::size_t received = 0;
+    bool ended = false;
+
+private:
+    bool at_bytes(std::span<char> bytes) override {
+        received += bytes.size();
+        timer_.expires_after(100ms);
+        timer_.async_wait([this](error_code ec) {
+            if (!ec)
+                channel_->read();
+        });
+        return false;
+    }
+    void at_writable() override {}
+    void at_end(error_code) override { ended = true; }
+
+    memory_channel_ptr channel_;
+    boost::asio::steady_timer timer_;
+};
+
+struct fixture {
+    template <class Link>
+    memory_channel_ptr
+    session(memory_channel_params near, memory_channel_params far, pusher::link_limits limits) {
+        limits.check();
+        auto ends = memory_channel::connect(io.get_executor(), std::move(near), std::move(far));
+        broker.accept(std::make_unique<Link>(
+            ends.second, broker.io(), std::make_shared<const pusher::link_limits>(limits)));
+        return ends.first;
+    }
+    void run() {
+        io.restart();
+        io.poll();
+    }
+    template <class F>
+    void run_until(F&& happened) {
+        const auto deadline = clock::now() + 30s;
+        while (!happened()) {
+            io.restart();
+            io.run_one_until(deadline);
+            REQUIRE(clock::now() < deadline);
+        }
+    }
+
+    boost::asio::io_context io{1};
+    pusher::broker<> broker{io};
+};
+
+std::string text_frame(std::string_view text) {
+    std::string frame;
+    pusher::append_masked_frame(frame, pusher::websocket_opcode::text, text, 7);
+    return frame;
+}
+
+constexpr std::string_view subscribe = R"({"action":"subscribe","params":{"topic":"a"}})";
+
+} // namespace
+
+TEST_CASE("endings: a reader that is slow but steady is no reader that takes nothing") {
+    fixture f;
+    // Like a socket, the channel says that it is writable when half of its buffer is free; that takes a
+    // while.
+    auto near =
+        f.session<pusher::line_link>({.piece = 100}, {.room = 10'000, .low = 5'000}, {.write_timeout = 1s});
+    near->write(std::string(subscribe) + '\n');
+    slow_reader reader(near, f.io);
+    f.run_until([&] { return reader.received != 0; });
+    f.broker.publish("a", std::string(20'000, 'x'));
+    const auto end = clock::now() + 3500ms;
+    f.run_until([&] { return reader.ended || clock::now() > end; });
+    CHECK_FALSE(reader.ended);
+    CHECK(f.broker.stats().sessions == 1);
+    CHECK(reader.received > 1'000);
+}
+
+TEST_CASE("endings: a reader that takes nothing is one, whatever room there was") {
+    fixture f;
+    memory_peer reader(
+        f.session<pusher::line_link>({}, {.room = 10'000, .low = 5'000}, {.write_timeout = 1s}));
+    reader.send(std::string(subscribe) + '\n');
+    f.run();
+    reader.pause();
+    f.broker.publish("a", "1"); // the read that is under way
+    f.run();
+    f.broker.publish("a", std::string(20'000, 'x'));
+    f.run_until([&] { return f.broker.stats().sessions == 0; });
+    CHECK(f.broker.stats().closed.at("write timeout") == 1);
+}
+
+TEST_CASE("endings: the answer to a close frame comes after the frame that is under way") {
+    fixture f;
+    memory_peer peer(f.session<pusher::websocket_link>({}, {.room = 2000}, {}));
+    peer.send(text_frame(subscribe));
+    f.run();
+    peer.pause();
+    peer.send(text_frame(R"({"action":"ping"})")); // the read that is under way
+    f.run();
+    (void)peer.take();
+    f.broker.publish("a", std::string(5000, 'x'));
+    f.run();
+    std::string close;
+    pusher::append_masked_close_frame(close, 1000, "bye", 7);
+    peer.send(close);
+    f.run();
+    CHECK_FALSE(peer.ended());
+    peer.resume();
+    f.run_until([&] { return peer.ended().has_value(); });
+    CHECK(*peer.ended() == error_code(errc::peer_closed));
+    std::string answer;
+    pusher::append_close_frame(answer, 1000, "");
+    const auto got = peer.take();
+    CHECK(got.size() > 5000);
+    CHECK(got.ends_with(answer));
+    CHECK(f.broker.stats().closed.at("closed by the peer") == 1);
+}
+
+TEST_CASE("endings: a peer that says goodbye and takes nothing is cut off when time is up") {
+    fixture f;
+    memory_peer peer(f.session<pusher::websocket_link>({}, {.room = 2000}, {.close_timeout = 100ms}));
+    peer.send(text_frame(subscribe));
+    f.run();
+    peer.pause();
+    peer.send(text_frame(R"({"action":"ping"})"));
+    f.run();
+    f.broker.publish("a", std::string(5000, 'x'));
+    f.run();
+    std::string close;
+    pusher::append_masked_close_frame(close, 1000, "bye", 7);
+    peer.send(close);
+    f.run();
+    CHECK(f.broker.stats().closed.empty());
+    f.run_until([&] { return !f.broker.stats().closed.empty(); });
+    CHECK(f.broker.stats().closed.at("closed by the peer") == 1);
+}
+
+TEST_CASE("endings: a browser that only answers pings is asked in time, whatever the heartbeat") {
+    fixture f;
+    memory_peer peer(f.session<pusher::websocket_link>({}, {}, {.idle_timeout = 1s, .heartbeat = 30s}));
+    int pings = 0;
+    peer.on_received([&] {
+        if (peer.take() == std::string("\x89\0", 2)) {
+            ++pings;
+            std::string pong;
+            pusher::append_masked_frame(pong, pusher::websocket_opcode::pong, {}, 7);
+            peer.send(pong);
+        }
+    });
+    f.run_until([&] { return pings == 6 || peer.ended(); }); // about two seconds
+    CHECK(pings == 6);
+    CHECK(f.broker.stats().sessions == 1);
+}
+
+TEST_CASE("endings: silence is told with the code of who may come back") {
+    fixture f;
+    memory_peer peer(f.session<pusher::line_link>({}, {}, {.idle_timeout = 1s}));
+    f.run_until([&] { return peer.ended().has_value(); });
+    CHECK(
+        peer.take_lines() == std::vector<std::string>{R"({"close":{"code":1001,"reason":"idle timeout"}})"});
+    CHECK(pusher::close_reason::from(errc::write_timeout).code == pusher::close_code::going_away);
+    CHECK(pusher::close_reason::from(errc::authentication_timeout).code == pusher::close_code::policy);
+}
+
+TEST_CASE("endings: silence does not count while the host thinks") {
+    boost::asio::io_context io{1};
+    pusher::access_answer answer;
+    pusher::broker_params p;
+    p.authorize = [&](const pusher::access_request&, pusher::access_answer a) { answer = std::move(a); };
+    pusher::broker<> broker(io, std::move(p));
+    auto ends = memory_channel::connect(io.get_executor());
+    const pusher::link_limits limits{.idle_timeout = 1s};
+    broker.accept(std::make_unique<pusher::line_link>(
+        ends.second, broker.io(), std::make_shared<const pusher::link_limits>(limits)));
+    memory_peer peer(ends.first);
+    peer.send(std::string(subscribe) + "\n{\"action\":\"ping\"}\n");
+    io.run_for(2500ms);
+    REQUIRE(answer);
+    CHECK(peer.received().empty());
+    answer(true);
+    io.restart();
+    io.poll();
+    CHECK(peer.take_lines().size() == 2);
+    io.restart();
+    io.run_for(5s); // from here on it does
+    CHECK(broker.stats().closed.at("idle timeout") == 1);
+}
+
+TEST_CASE("endings: what costs little counts too, so that others get their turn") {
+    const bool websocket = GENERATE(true, false);
+    fixture f;
+    const pusher::link_limits limits{.requests_per_turn = 8};
+    memory_peer peer(
+        websocket ? f.session<pusher::websocket_link>({}, {}, limits)
+                  : f.session<pusher::line_link>({}, {}, limits));
+    f.run();
+    std::string many;
+    for (int i = 0; i != 100; ++i) {
+        if (websocket)
+            pusher::append_masked_frame(
+                many, i % 2 == 0 ? pusher::websocket_opcode::ping : pusher::websocket_opcode::pong, {}, 7);
+        else
+            many += '\n';
+    }
+    many += websocket ? text_frame(R"({"action":"ping"})") : "{\"action\":\"ping\"}\n";
+    peer.send(many);
+    int turns = 0;
+    f.io.restart();
+    while (peer.received().find("\"status\":\"ok\"") == std::string::npos && f.io.poll_one() != 0)
+        ++turns;
+    CHECK(peer.received().find("\"status\":\"ok\"") != std::string::npos);
+    CHECK(turns > 100 / 8);
+}
