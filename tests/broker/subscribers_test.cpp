@@ -450,6 +450,11 @@ TEST_CASE("receive: ended by close, by cancel and by the broker's end", "[broker
     receive(other, log);
     context.restart();
     context.run();
+    CHECK(log == texts{"the broker is stopped", "the broker is stopped"});
+    other.close();
+    receive(other, log);
+    context.restart();
+    context.run();
     CHECK(log.back() == "closed");
 }
 

@@ -111,11 +111,11 @@ TEST_CASE("undecided: whom the host thinks about counts as a session", "[broker]
     client c(s);
     CHECK(answers.size() == 2);
     CHECK(c.heard() == texts{"close 1013 too many sessions, retry"});
-    SECTION("until it leaves") { b.peer.close(); }
     SECTION("until it is refused") { answers[1](authentication_result::refused()); }
+    SECTION("until the question is dropped") { answers[1] = {}; }
     s.run();
     client d(s);
-    CHECK(answers.size() == 3);
+    REQUIRE(answers.size() == 3);
     answers[0](authentication_result::anonymous());
     answers[2](authentication_result::anonymous());
     s.run();
@@ -156,7 +156,8 @@ TEST_CASE("undecided: what waits when the broker stops is told so", "[broker]") 
     slow.subscribe("t");
     s.run();
     slow.peer.pause();
-    s.broker.publish("t", std::string(700'000, 'x'));
+    for (int n = 0; n != 2; ++n) // of the first one the connection has taken a part
+        s.broker.publish("t", std::string(700'000, 'x'));
     s.run();
     texts log;
     s.broker.async_wait_writable([&](error_code ec) { log.push_back(ec.message()); });

@@ -151,6 +151,7 @@ TEST_CASE("http limits: a host that answers too late") {
     SECTION("who it is") {}
     SECTION("whether it may") {
         answers[0](pusher::authentication_result::identified("alice"));
+        s.run();
         REQUIRE(asked == std::vector<std::string>{"alice t"});
     }
     s.run_until([&] { return peer->ended().has_value(); });

@@ -254,15 +254,14 @@ TEST_CASE("HTTP: methods and paths") {
         CHECK(a["Allow"] == "POST, OPTIONS");
         CHECK(std::stoul(a["Content-Length"]) > 0);
     }
-    for (const auto* const path :
-         {"/", "/nowhere", "/stats/", "/Stats", "/ws/x", "*", "http://elsewhere/stats"}) {
+    for (const auto* const path : {"/", "/nowhere", "/stats/", "/Stats", "/ws/x", "*"}) {
         CAPTURE(path);
         const auto a = f.ask(request(std::string("GET ") + path));
         CHECK(a.status == 404);
         CHECK(is_error(a));
     }
     CHECK(f.ask(request("GET /stats?x=y")).status == 200);
-    CHECK(f.stats().transports.at("http").bad_requests == 10 + 3 + 7);
+    CHECK(f.stats().transports.at("http").bad_requests == 10 + 3 + 6);
 
     SECTION("paths are the host's to choose, and to leave out") {
         fixture g({.websocket_path = "", .events_path = "/e", .publish_path = "", .stats_path = ""});
@@ -331,7 +330,7 @@ TEST_CASE("HTTP: allowed origins are told so") {
     p.send(request("GET /events?topic=t", {origin}));
     CHECK(answer_of(p)["Access-Control-Allow-Origin"] == "https://page.example");
     fixture any({.allowed_origins = {"*"}});
-    CHECK(any.ask(request("GET /stats", {"Origin: null"}))["Access-Control-Allow-Origin"] == "null");
+    CHECK(any.ask(request("GET /stats", {"Origin: null"}))["Access-Control-Allow-Origin"] == "*");
 }
 
 TEST_CASE("HTTP: POST /publish") {

@@ -366,7 +366,7 @@ TEST_CASE("WebSocket: a peer that is silent is pinged, and one that stays silent
     std::string last;
     while ((last = heard(mute)) == "ping: ") {
     }
-    CHECK(last == "close 1008 " + pusher::make_error_code(errc::idle_timeout).message());
+    CHECK(last == "close 1001 " + pusher::make_error_code(errc::idle_timeout).message());
     CHECK(f.hub.until_closed(1).at(0) == errc::idle_timeout);
     polite.send(ping_request("still here"));
     std::string answer;
