@@ -746,6 +746,28 @@ TEST_CASE("history: a handler whose own publishes push out what it has yet to re
     }
 }
 
+TEST_CASE("history: another topic does not wait for a replay", "[core]") {
+    pusher::detail::core_params p;
+    p.history_for = [](std::string_view topic) {
+        return pusher::history_params{.messages = topic == "t" ? std::size_t{100} : 0};
+    };
+    core_script s(p);
+    publish(s, "t", 1, 2);
+    s.settle();
+    auto a = s.session();
+    s.subscribe(a, "u");
+    s.subscribe(a, "t", last(2));
+    s.publish("t", "3");
+    s.publish("u", "4");
+    s.settle();
+    // Each topic is in order; 3 had to wait for what was before it.
+    CHECK(a->link.frames() == texts{"u=4", "t@1=1", "t@2=2", "t@3=3"});
+    s.publish("t", "5");
+    s.publish("u", "6");
+    s.settle();
+    CHECK(a->link.frames() == texts{"t@4=5", "u=6"});
+}
+
 TEST_CASE("history: broadcasts", "[core]") {
     core_script s(with_history(100));
     auto early = s.session();
