@@ -147,6 +147,7 @@ public:
         if (this != &other) {
             unsubscribe();
             subscriber_ = std::move(other.subscriber_);
+            result_ = other.result_;
         }
         return *this;
     }
@@ -160,11 +161,24 @@ public:
     /// Whether messages may still come.
     [[nodiscard]] bool active() const noexcept { return subscriber_ && subscriber_->owner; }
 
+    /// Where it began in the topic's history, and whether a resume found all that was missed.
+    [[nodiscard]] const subscribe_result& result() const noexcept { return result_; }
+
+    /// Called when messages were lost that the history should have brought, before what follows them.
+    void on_gap(std::function<void(const gap&)> f) {
+        if (subscriber_)
+            static_cast<detail::handler_subscriber&>(*subscriber_).on_gap =
+                std::make_unique<std::function<void(const gap&)>>(std::move(f));
+    }
+
 private:
     friend class broker_core;
-    explicit subscription(detail::subscriber_ptr s) noexcept : subscriber_(std::move(s)) {}
+    subscription(detail::subscriber_ptr s, const subscribe_result& r) noexcept
+        : subscriber_(std::move(s)),
+          result_(r) {}
 
     detail::subscriber_ptr subscriber_;
+    subscribe_result result_;
 };
 
 /// An identity in process: one handler, or one receiving coroutine, with any number of subscriptions. However

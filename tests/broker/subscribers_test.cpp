@@ -478,6 +478,26 @@ TEST_CASE("subscribers: history comes from the event loop, then what is live", "
     CHECK(got.back() == "4=4");
 }
 
+TEST_CASE("subscribers: a subscription tells where it began, and what it could not have", "[broker]") {
+    pusher::broker_params p;
+    p.history.messages = 2;
+    broker_script s(std::move(p));
+    CHECK_FALSE(s.broker.subscribe("t", [](const message&) {}).result().recovered);
+    for (const auto* payload : {"1", "2", "3", "4"})
+        s.broker.publish("t", payload);
+    const auto live = s.broker.subscribe("t", [](const message&) {});
+    REQUIRE(live.result().position);
+    CHECK(live.result().position->offset == 4);
+    texts got;
+    auto late = s.broker.subscribe(
+        "t", [&](const message& m) { got.push_back(std::string(m.payload())); },
+        {.resume = pusher::topic_position{live.result().position->epoch, 1}});
+    CHECK(late.result().recovered == false);
+    late.on_gap([&](const pusher::gap& g) { got.push_back("!" + std::to_string(g.count)); });
+    s.run();
+    CHECK(got == texts{"!1", "3", "4"});
+}
+
 TEST_CASE("subscribers: a pinned message is whole after its broker, and on another thread", "[broker]") {
     std::optional<pusher::pinned_message> kept;
     {

@@ -127,6 +127,36 @@ TEST_CASE("goodbye: a WebSocket that broke the protocol is not waited for") {
     CHECK(good.near.ended() == error_code(errc::peer_closed));
 }
 
+TEST_CASE("goodbye: what came just before it is answered first") {
+    boost::asio::io_context io;
+    pusher::broker<> broker(io);
+    session<pusher::websocket_link> s(broker);
+    io.poll();
+    std::string bytes;
+    pusher::append_masked_frame(bytes, pusher::websocket_opcode::text, R"({"action":"ping"})", 0x01020304);
+    std::uint16_t code = 0;
+    SECTION("the peer's own") {
+        pusher::append_masked_close_frame(bytes, 1000, {}, 0x01020304);
+        code = 1000;
+    }
+    SECTION("for what it did wrong") {
+        pusher::append_frame(bytes, pusher::websocket_opcode::text, "not masked");
+        code = 1002;
+    }
+    s.near.send(bytes);
+    io.restart();
+    io.poll();
+    const auto got = s.near.take();
+    const auto reply = got.find(R"("status":"ok")");
+    INFO(got);
+    REQUIRE(reply != std::string::npos);
+    const auto goodbye = got.find('\x88', reply);
+    REQUIRE(goodbye != std::string::npos);
+    CHECK(
+        got.substr(goodbye + 2, 2) ==
+        std::string{static_cast<char>(code >> 8), static_cast<char>(code & 0xFF)});
+}
+
 TEST_CASE("goodbye: a WebSocket that says nothing is given the time for its answer") {
     boost::asio::io_context io;
     pusher::broker<> broker(io);

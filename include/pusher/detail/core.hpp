@@ -119,6 +119,8 @@ public:
 
     /// Ends the turn: writes to everybody who has something to get, and lets those who catch up read on.
     void flush();
+    /// Writes what the turn brought so far, without ending the turn otherwise.
+    void write_turn() { end_turn(); }
     /// Queues bytes of its own for a subscriber, in order with the messages.
     void reply(queue_subscriber& s, std::string_view frame);
     /// Gives a subscriber a connection. What waited goes out at the end of the turn.

@@ -50,6 +50,7 @@ public:
     // link_owner, in impl/session.hpp
     bool at_message(std::string_view text) override;
     void at_fault(errc why, std::string_view text) override;
+    void at_ending() override;
     void at_writable() override;
     void at_closed(const close_reason& reason) override;
     [[nodiscard]] bool mid_frame() const noexcept override { return box && box->rest_bytes() != 0; }

@@ -133,12 +133,12 @@ inline void broker_core::add(const detail::subscriber_ptr& s) { core_.add(s); }
 inline subscription broker_core::start(
     detail::subscriber_ptr s, std::string_view text, const subscribe_options& options, error_code& ec) {
     core_.add(s);
-    core_.subscribe(*s, text, options, ec);
+    const auto result = core_.subscribe(*s, text, options, ec);
     if (ec) {
         core_.remove(*s);
         return {};
     }
-    return subscription(std::move(s));
+    return subscription(std::move(s), result);
 }
 
 inline subscriber broker_core::make_subscriber() {

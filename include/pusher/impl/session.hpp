@@ -24,6 +24,11 @@ inline void session::at_fault(errc why, std::string_view text) {
     broker->close(*this, close_reason::from(why));
 }
 
+inline void session::at_ending() {
+    if (broker && owner)
+        owner->write_turn();
+}
+
 inline void session::at_writable() {
     if (!broker || !owner)
         return;

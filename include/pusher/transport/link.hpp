@@ -41,6 +41,10 @@ public:
     /// ends with the close code of `why`.
     virtual void at_fault(errc why, std::string_view text) = 0;
 
+    /// The link will say goodbye now, for a reason of its own or its peer's: what is ready for it goes first,
+    /// the replies to what was just read above all.
+    virtual void at_ending() = 0;
+
     /// The link takes bytes again.
     virtual void at_writable() = 0;
 

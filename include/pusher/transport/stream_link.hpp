@@ -150,7 +150,11 @@ protected:
     }
 
     /// The peer did something wrong, or ended the session: says goodbye, and tells the owner.
-    void end(const close_reason& reason) { close(reason, std::nullopt); }
+    void end(const close_reason& reason) {
+        if (phase_ == phase::open)
+            owner()->at_ending();
+        close(reason, std::nullopt);
+    }
 
     /// The peer has said goodbye, and was answered. What goes before that answer is still sent.
     void finish() {
