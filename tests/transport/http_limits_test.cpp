@@ -189,6 +189,7 @@ TEST_CASE("http limits: a route of the host that does not answer") {
     taken[0]->respond(pusher::http_response(http::status::ok, 11)); // without effect
     s.run();
     CHECK(peer->take().empty());
+    taken.clear(); // before the context
 }
 
 TEST_CASE("http limits: very many topics and types in one URL") {

@@ -230,6 +230,7 @@ TEST_CASE(
 }
 
 TEST_CASE("listeners: one that was stopped and is drained is forgotten") {
+    int alive = 0;
     asio::io_context io;
     pusher::broker<pusher::transport::all> broker(io);
     struct counted final : pusher::listener_base {
@@ -241,7 +242,6 @@ TEST_CASE("listeners: one that was stopped and is drained is forgotten") {
         [[nodiscard]] std::string local_endpoint() const override { return {}; }
         int* count;
     };
-    int alive = 0;
     for (int i = 0; i != 5; ++i) {
         broker.add_listener(std::make_shared<counted>(alive)).stop();
         io.restart();
