@@ -49,12 +49,12 @@ asio::awaitable<void> tick(pusher::broker_core& broker) {
 int main(int argc, char** argv) try {
     const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 8080);
     asio::io_context io;
+    asio::signal_set signals(io, SIGINT, SIGTERM);
     pusher::broker<pusher::transport::websocket> broker(io);
     const auto listener = broker.listen(pusher::http_params{.listen = pusher::stream_address{.port = port}});
     std::cout << "listening http " << listener.local_endpoint() << std::endl;
 
     asio::co_spawn(io, tick(broker), asio::detached);
-    asio::signal_set signals(io, SIGINT, SIGTERM);
     signals.async_wait([&](boost::system::error_code, int) {
         broker.async_drain(std::chrono::seconds(5), asio::detached); // everybody is told goodbye
     });

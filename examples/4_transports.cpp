@@ -135,6 +135,7 @@ int main(int argc, char** argv) try {
     const std::string path = argc > 4 ? argv[4] : "./4_transports.sock";
 
     asio::io_context io;
+    asio::signal_set signals(io, SIGINT, SIGTERM);
     pusher::broker_params params;
     params.authenticate = [&](const auto& request, const auto& answer) {
         authenticate(io.get_executor(), request, answer);
@@ -159,7 +160,6 @@ int main(int argc, char** argv) try {
         std::cout << "kicked " << message.payload() << ", sessions: " << count << std::endl;
     });
 
-    asio::signal_set signals(io, SIGINT, SIGTERM);
     signals.async_wait(
         [&](pusher::error_code, int) { broker.async_drain(std::chrono::seconds(5), asio::detached); });
     io.run();

@@ -129,6 +129,7 @@ private:
 int main(int argc, char** argv) try {
     const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 8080);
     asio::io_context io(1);
+    asio::signal_set signals(io, SIGINT, SIGTERM);
     pusher::broker<> broker(io); // it listens nowhere itself, so it needs no transport
     server pages(broker);
 
@@ -136,7 +137,6 @@ int main(int argc, char** argv) try {
     std::cout << "listening http " << acceptor.local_endpoint() << std::endl;
     asio::co_spawn(io, pages.accept(acceptor), asio::detached);
 
-    asio::signal_set signals(io, SIGINT, SIGTERM);
     signals.async_wait([&](pusher::error_code, int) {
         acceptor.close();
         // Whoever listens is told goodbye. Connections that only wait for the next request need not be.
