@@ -3,8 +3,9 @@
 # What pusher stands on, found and given a name. Used as it is by pusher's own build and, once installed, by
 # find_package(pusher), so that both find the same things in the same way.
 #
-#   pusher::boost          Boost's headers and threads
-#   pusher::dependencies   the same, and Boost.JSON: the library where there is one, else compiled once as pusher_src
+#   pusher::boost          Boost's headers and threads, and how pusher is compiled
+#   pusher::dependencies   the same, and what is compiled once, as pusher_src: Boost.JSON where there is no library of
+#                          it; with PUSHER_SEPARATE_COMPILATION Asio, Beast and pusher itself
 #   pusher::openssl        OpenSSL, for <pusher/ext/tls.hpp>
 #
 # The caller sets pusher_INCLUDE (the folder with pusher.hpp). What is missing is told in pusher_PROBLEM.
@@ -66,9 +67,10 @@ macro(pusher_find_boost)
     endif()
 endmacro()
 
-# A library of the parts of Boost that are compiled once. It is built only where something links it.
-function(pusher_add_source_library name source)
-    add_library(${name} STATIC EXCLUDE_FROM_ALL "${source}")
+# A library of what is compiled once. It is built only where something links it.
+function(pusher_add_source_library name)
+    list(TRANSFORM ARGN PREPEND "${pusher_CMAKE_DIR}/" OUTPUT_VARIABLE sources)
+    add_library(${name} STATIC EXCLUDE_FROM_ALL ${sources})
     set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON EXPORT_COMPILE_COMMANDS OFF)
     target_compile_features(${name} PUBLIC cxx_std_20)
     target_include_directories(${name} SYSTEM PRIVATE "${pusher_INCLUDE}")
@@ -94,14 +96,19 @@ macro(pusher_find_dependencies)
             endif()
             if(PUSHER_SEPARATE_COMPILATION)
                 set_property(TARGET pusher::boost APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS
-                    BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION)
+                    PUSHER_SEPARATE_COMPILATION BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION)
             endif()
             add_library(pusher::dependencies INTERFACE IMPORTED GLOBAL)
             set_property(TARGET pusher::dependencies PROPERTY INTERFACE_LINK_LIBRARIES pusher::boost ${pusher_JSON})
             if(PUSHER_SEPARATE_COMPILATION OR NOT pusher_JSON)
-                pusher_add_source_library(pusher_src "${pusher_CMAKE_DIR}/pusher_src.cpp")
+                set(sources pusher_boost_src.cpp)
+                if(PUSHER_SEPARATE_COMPILATION)
+                    list(APPEND sources pusher_broker_src.cpp pusher_client_src.cpp)
+                endif()
+                pusher_add_source_library(pusher_src ${sources})
                 if(pusher_JSON)
                     target_compile_definitions(pusher_src PRIVATE PUSHER_SRC_WITHOUT_JSON)
+                    target_link_libraries(pusher_src PUBLIC ${pusher_JSON})
                 endif()
                 set_property(TARGET pusher::dependencies APPEND PROPERTY INTERFACE_LINK_LIBRARIES pusher_src)
             endif()
@@ -122,7 +129,7 @@ macro(pusher_find_openssl)
             set_property(TARGET pusher::openssl APPEND PROPERTY
                 INTERFACE_LINK_LIBRARIES OpenSSL::SSL OpenSSL::Crypto)
             if(PUSHER_SEPARATE_COMPILATION)
-                pusher_add_source_library(pusher_tls_src "${pusher_CMAKE_DIR}/pusher_tls_src.cpp")
+                pusher_add_source_library(pusher_tls_src pusher_tls_src.cpp)
                 target_link_libraries(pusher_tls_src PUBLIC pusher_src OpenSSL::SSL)
                 set_property(TARGET pusher::openssl APPEND PROPERTY INTERFACE_LINK_LIBRARIES pusher_tls_src)
             endif()

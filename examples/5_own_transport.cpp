@@ -13,6 +13,7 @@
 // and from another window: nc 127.0.0.1 9000
 
 #include <pusher/broker.hpp>
+#include <pusher/transport/line_link.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/detached.hpp>

@@ -17,8 +17,6 @@
 #include <pusher/client/error.hpp>
 #include <pusher/client/event.hpp>
 #include <pusher/client/framing.hpp>
-#include <pusher/client/impl/engine_life.hpp>
-#include <pusher/client/impl/engine_requests.hpp>
 #include <pusher/client/inbox.hpp>
 #include <pusher/client/params.hpp>
 #include <pusher/client/random.hpp>
@@ -27,6 +25,7 @@
 #include <pusher/client/url.hpp>
 #include <pusher/client/websocket_framing.hpp>
 #include <pusher/close_reason.hpp>
+#include <pusher/config.hpp>
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/native_encoding.hpp>
@@ -44,6 +43,7 @@
 #include <pusher/gap.hpp>
 #include <pusher/history_params.hpp>
 #include <pusher/listener.hpp>
+#include <pusher/listener/counted_address.hpp>
 #include <pusher/listener/http.hpp>
 #include <pusher/listener/stream_listener.hpp>
 #include <pusher/listener/tcp.hpp>
@@ -67,6 +67,7 @@
 #include <pusher/transport/socket_channel.hpp>
 #include <pusher/transport/socket_executor.hpp>
 #include <pusher/transport/sse_link.hpp>
+#include <pusher/transport/stream_address.hpp>
 #include <pusher/transport/stream_link.hpp>
 #include <pusher/transport/udp_link.hpp>
 #include <pusher/transport/websocket_link.hpp>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/detail/require.hpp>
 #include <pusher/listener/http.hpp>
 #include <pusher/listener/tcp.hpp>
 #include <pusher/listener/udp.hpp>
@@ -177,8 +178,7 @@ public:
     /// The same with a connection of another kind, such as TLS.
     void adopt(channel_ptr connection, const link_limits& limits = {}) {
         limits.check();
-        broker_core::accept(std::make_unique<line_link>(
-            std::move(connection), io(), std::make_shared<const link_limits>(limits)));
+        tcp_listener::adopt(*this, std::move(connection), limits);
     }
 
     using broker_core::accept;

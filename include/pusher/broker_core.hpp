@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/broker_params.hpp>
+#include <pusher/config.hpp>
 #include <pusher/detail/address_counter.hpp>
 #include <pusher/detail/core.hpp>
 #include <pusher/detail/handed_over_op.hpp>
@@ -306,12 +307,30 @@ private:
     bool drained_ = false;
     bool drain_scheduled_ = false;
 
-    struct inbox;
+    /// What other threads hand over.
+    struct inbox {
+        struct item {
+            pinned_message message;
+            std::uint64_t publisher;
+            std::size_t size;
+        };
+
+        std::mutex mutex;
+        std::vector<item> items;
+        std::size_t bytes = 0;
+        bool scheduled = false;
+        bool closed = false;
+        broker_core* owner = nullptr; ///< only used on the broker's executor
+    };
     std::shared_ptr<inbox> inbox_;
 };
 
 } // namespace pusher::inline v0
 
+#include <pusher/impl/broker_core_templates.hpp>
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/impl/broker_core.hpp>
 #include <pusher/impl/native_requests.hpp>
 #include <pusher/impl/session.hpp>
+#endif

@@ -11,7 +11,7 @@ namespace pusher::inline v0 {
 
 /// Numbers of one transport since the broker began.
 struct transport_stats {
-    std::uint64_t accepted = 0;     ///< sessions
+    std::uint64_t accepted = 0;     ///< sessions; of `http`: connections, whatever became of them
     std::uint64_t refused = 0;      ///< connections turned away: a limit, a foreign origin, no authentication
     std::uint64_t sessions = 0;     ///< now
     std::uint64_t requests = 0;     ///< understood

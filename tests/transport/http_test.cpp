@@ -135,6 +135,7 @@ TEST_CASE("HTTP: connections that do not get to a request in time") {
     SECTION("a body that cannot come any more") {
         auto p = f.peer();
         p.send("POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{").shutdown();
+        CHECK(answer_of(p).status == 400);
         CHECK(p.rest().empty());
     }
     SECTION("after an answer it waits for the next one as long") {

@@ -158,25 +158,19 @@ TEST_CASE("TCP: a peer that has said all still gets its answers, as nc does") {
     CHECK(p.rest().empty());
 }
 
-TEST_CASE("TCP: a peer that ends with pushes on their way loses no more than what was queued") {
+TEST_CASE("TCP: a peer that leaves with pushes on their way loses no more than what was queued") {
     fixture f({}, {.outbox = {.messages = 5000, .bytes = 64'000'000}});
-    auto p = f.peer(4096);
-    p.subscribe("t");
-    const std::string text(10'000, 'x');
-    for (int i = 0; i != 300; ++i)
-        f.hub.publish("t", std::to_string(i) + ' ' + text);
-    p.shutdown();
+    {
+        auto p = f.peer(4096);
+        p.subscribe("t");
+        const std::string text(10'000, 'x');
+        for (int i = 0; i != 300; ++i)
+            f.hub.publish("t", std::to_string(i) + ' ' + text);
+    }
     f.hub.until_sessions(0);
-    error_code ec;
-    const auto got = p.rest(ec);
-    CHECK(ec == asio::error::eof);
-    const auto whole = static_cast<std::size_t>(std::count(got.begin(), got.end(), '\n'));
     const auto s = f.stats();
-    CHECK(whole > 0);
     CHECK(s.dropped_disconnected > 100);
     CHECK(s.delivered + s.dropped_disconnected == 300);
-    // Of one, the beginning may have been taken by the connection.
-    CHECK((whole == s.delivered || whole + 1 == s.delivered));
 }
 
 TEST_CASE("TCP: who says nothing for too long is told, and leaves") {

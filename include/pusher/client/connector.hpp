@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/client/environment.hpp>
+#include <pusher/config.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_channel.hpp>
 
@@ -40,19 +41,8 @@ public:
 
     [[nodiscard]] time_point now() const override { return std::chrono::steady_clock::now(); }
 
-    void wait(time_point when, std::function<void()> f) override {
-        timer_.expires_at(when);
-        timer_.async_wait([f = std::move(f)](error_code ec) {
-            if (!ec)
-                f();
-        });
-    }
-    void cancel() noexcept override {
-        try {
-            timer_.cancel();
-        } catch (...) { // it may throw in theory, by its signature
-        }
-    }
+    void wait(time_point when, std::function<void()> f) override;
+    void cancel() noexcept override;
 
 private:
     boost::asio::steady_timer timer_;
@@ -63,124 +53,25 @@ private:
 class socket_connector final : public client_connector,
                                public std::enable_shared_from_this<socket_connector> {
 public:
-    socket_connector(std::shared_ptr<services> s, client_channel_factory secure)
-        : services_(std::move(s)),
-          secure_(std::move(secure)),
-          resolver_(services_->executor()) {}
+    socket_connector(std::shared_ptr<services> s, client_channel_factory secure);
 
     void connect(
         const client_url& url, std::size_t attempt,
-        std::function<void(error_code, channel_ptr)> done) override {
-        cancel();
-        url_ = url;
-        done_ = std::move(done);
-        last_error_ = boost::asio::error::host_not_found;
-        if (url.what == client_url::kind::local) {
-            endpoints_.emplace_back(boost::asio::local::stream_protocol::endpoint(url.target));
-            return try_next();
-        }
-        error_code ec;
-        const auto address = boost::asio::ip::make_address(url.host, ec);
-        if (!ec) {
-            endpoints_.emplace_back(boost::asio::ip::tcp::endpoint(address, url.port));
-            return try_next();
-        }
-        using boost::asio::ip::tcp;
-        resolver_.async_resolve(
-            url.host, std::to_string(url.port), tcp::resolver::numeric_service,
-            [self = weak_from_this(), run = run_,
-             attempt](error_code failed, const tcp::resolver::results_type& found) {
-                const auto s = self.lock();
-                if (!s || s->run_ != run)
-                    return;
-                if (failed)
-                    s->last_error_ = failed;
-                for (const auto& entry : found)
-                    s->endpoints_.emplace_back(entry.endpoint());
-                if (!s->endpoints_.empty())
-                    std::rotate(
-                        s->endpoints_.begin(),
-                        s->endpoints_.begin() + static_cast<std::ptrdiff_t>(attempt % s->endpoints_.size()),
-                        s->endpoints_.end());
-                s->try_next();
-            });
-    }
+        std::function<void(error_code, channel_ptr)> done) override;
 
-    void cancel() noexcept override {
-        ++run_;
-        done_ = nullptr;
-        next_ = 0;
-        endpoints_.clear();
-        socket_.reset();
-        try {
-            resolver_.cancel();
-        } catch (...) { // it may throw in theory, by its signature
-        }
-    }
+    void cancel() noexcept override;
 
 private:
     using endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-    void try_next() {
-        if (next_ == endpoints_.size())
-            return finish(last_error_, nullptr);
-        const auto to = endpoints_[next_++];
-        socket_.emplace(services_->executor());
-        error_code ec;
-        socket_->open(to.protocol(), ec);
-        if (!ec && url_.what != client_url::kind::local)
-            socket_->set_option(boost::asio::ip::tcp::no_delay(true), ec);
-        if (ec) {
-            last_error_ = ec;
-            return try_next();
-        }
-        socket_->async_connect(to, [self = weak_from_this(), run = run_](error_code failed) {
-            const auto s = self.lock();
-            if (!s || s->run_ != run)
-                return;
-            if (failed) {
-                s->last_error_ = failed;
-                return s->try_next();
-            }
-            s->connected();
-        });
-    }
+    void try_next();
 
-    void connected() {
-        error_code ec;
-        channel_ptr c;
-        try {
-            c = make_channel();
-        } catch (const boost::system::system_error& e) {
-            ec = e.code();
-        } catch (...) { // the host's own factory
-            ec = errc::handler_threw;
-        }
-        finish(ec, std::move(c));
-    }
+    void connected();
 
-    channel_ptr make_channel() {
-        auto socket = std::move(*socket_);
-        socket_.reset();
-        return url_.secure ? secure_(std::move(socket), url_, services_)
-                           : channel_ptr(new socket_channel(std::move(socket), services_));
-    }
+    channel_ptr make_channel();
 
     /// From the event loop, even if it could be said at once.
-    void finish(error_code ec, channel_ptr c) {
-        boost::asio::post(services_->executor(), [self = weak_from_this(), run = run_, ec, c = std::move(c)] {
-            const auto s = self.lock();
-            if (!s || s->run_ != run) {
-                if (c)
-                    c->close();
-                return;
-            }
-            const auto done = std::exchange(s->done_, nullptr);
-            s->cancel();
-            if (done)
-                done(ec, c);
-        });
-    }
+    void finish(error_code ec, channel_ptr c);
 
     std::shared_ptr<services> services_;
     client_channel_factory secure_;
@@ -196,3 +87,7 @@ private:
 
 } // namespace detail
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/client/impl/connector.hpp>
+#endif

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/client/backoff.hpp>
+#include <pusher/config.hpp>
 #include <pusher/client/connection.hpp>
 #include <pusher/client/error.hpp>
 #include <pusher/client/inbox.hpp>
@@ -179,5 +180,7 @@ private:
 } // namespace detail
 } // namespace pusher::inline v0
 
+#if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/client/impl/engine_life.hpp>
 #include <pusher/client/impl/engine_requests.hpp>
+#endif

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/error.hpp>
 
 #include <chrono>
@@ -80,47 +81,12 @@ public:
     explicit client_line_framing(std::size_t message_bytes) noexcept : message_bytes_(message_bytes) {}
 
     void open(std::string&, client_framing_user& user) override { user.at_open(); }
-    void text(std::string& out, std::string_view json) override {
-        out += json;
-        out += '\n';
-    }
-    void ping(std::string& out) override {
-        out += R"({"request_id":"ping","action":"ping"})";
-        out += '\n';
-    }
+    void text(std::string& out, std::string_view json) override;
+    void ping(std::string& out) override;
     void pong(std::string&, std::string_view) override {}
     void goodbye(std::string&, std::uint16_t, std::string_view) override {}
 
-    std::size_t feed(std::span<char> bytes, client_framing_user& user) override {
-        const std::string_view all(bytes.data(), bytes.size());
-        std::size_t at = 0;
-        while (at != all.size()) {
-            const auto end = all.find('\n', at);
-            auto line = all.substr(at, end == all.npos ? end : end - at);
-            if (begun_.size() + line.size() > message_bytes_ + 1) { // 1 for a carriage return
-                begun_ = {};
-                user.at_over(
-                    {errc::message_too_large, 0, "a line of the hub is over message_bytes", {}, 0, true});
-                return all.size();
-            }
-            if (end == all.npos) {
-                begun_ += line;
-                return all.size();
-            }
-            at = end + 1;
-            std::string whole;
-            if (!begun_.empty()) {
-                whole = std::exchange(begun_, {});
-                whole += line;
-                line = whole;
-            }
-            if (line.ends_with('\r'))
-                line.remove_suffix(1);
-            if (!line.empty() && !user.at_text(line))
-                break;
-        }
-        return at;
-    }
+    std::size_t feed(std::span<char> bytes, client_framing_user& user) override;
 
 private:
     std::size_t message_bytes_;
@@ -128,3 +94,7 @@ private:
 };
 
 } // namespace pusher::inline v0::detail
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/client/impl/framing.hpp>
+#endif

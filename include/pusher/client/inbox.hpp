@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/client/event.hpp>
+#include <pusher/config.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,62 +26,25 @@ public:
     [[nodiscard]] bool empty() const noexcept { return queue_.empty(); }
 
     /// Whether reading is to pause.
-    [[nodiscard]] bool full() const noexcept {
-        return queued_messages_ >= messages_ || queued_bytes_ >= bytes_;
-    }
+    [[nodiscard]] bool full() const noexcept;
 
     /// Whether reading may go on after a pause.
-    [[nodiscard]] bool low() const noexcept {
-        return queued_messages_ <= messages_ / 2 && queued_bytes_ <= bytes_ / 2;
-    }
+    [[nodiscard]] bool low() const noexcept;
 
     /// Whether a new connection would add to what is not asked for. Its end and its losses are for the user
     /// to see; they come between the messages, so that they can't all be put together.
     [[nodiscard]] bool crowded() const noexcept { return full() || queued_ends_ > most_ends; }
 
-    void add(pinned_message m) {
-        const auto size = m->topic().size() + m->type().size() + m->payload().size() + m->id().size();
-        put(std::move(m), size);
-    }
-    void add(client_gap g) {
-        const auto size = g.topic.size();
-        put(std::move(g), size);
-    }
+    void add(pinned_message m);
+    void add(client_gap g);
     void add(client_connected c) { push(std::move(c), 0); }
 
-    void add(client_disconnected d) {
-        // The connection that is over now, and the end before it, brought nothing.
-        forget([](const client_event& e) {
-            return std::holds_alternative<client_connected>(e) ||
-                   std::holds_alternative<client_disconnected>(e);
-        });
-        push(std::move(d), 0);
-        ++queued_ends_;
-    }
+    void add(client_disconnected d);
 
-    void add(client_unrecovered u) {
-        forget([&](const client_event& e) {
-            const auto* const earlier = std::get_if<client_unrecovered>(&e);
-            return earlier && earlier->topic == u.topic && earlier->type == u.type &&
-                   earlier->match == u.match;
-        });
-        push(std::move(u), 0);
-    }
+    void add(client_unrecovered u);
 
     /// The next event. There must be one.
-    [[nodiscard]] client_event take() {
-        auto next = std::move(queue_.front());
-        queue_.pop_front();
-        if (queue_.size() < after_message_)
-            after_message_ = queue_.size();
-        if (is_message(next.event)) {
-            --queued_messages_;
-            queued_bytes_ -= next.bytes;
-        } else if (std::holds_alternative<client_disconnected>(next.event)) {
-            --queued_ends_;
-        }
-        return std::move(next.event);
-    }
+    [[nodiscard]] client_event take();
 
 private:
     static constexpr std::size_t most_ends = 8;
@@ -90,9 +54,7 @@ private:
         std::size_t bytes = 0;
     };
 
-    static bool is_message(const client_event& e) noexcept {
-        return std::holds_alternative<pinned_message>(e) || std::holds_alternative<client_gap>(e);
-    }
+    static bool is_message(const client_event& e) noexcept;
 
     template <class Event>
     void push(Event e, std::size_t bytes) {
@@ -134,3 +96,7 @@ private:
 };
 
 } // namespace pusher::inline v0::detail
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/client/impl/inbox.hpp>
+#endif

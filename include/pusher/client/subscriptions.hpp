@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/gap.hpp>
 #include <pusher/message.hpp>
 #include <pusher/overflow_policy.hpp>
@@ -59,30 +60,16 @@ class client_subscriptions {
 public:
     [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }
 
-    [[nodiscard]] client_subscription* find(const client_subscription_name& name) noexcept {
-        const auto found = all_.find(name);
-        return found == all_.end() ? nullptr : found->second.get();
-    }
+    [[nodiscard]] client_subscription* find(const client_subscription_name& name) noexcept;
 
     /// The hub has accepted a subscription.
     ///
     /// \param asked without positions. \param result what the hub said of history.
     void
     add(client_subscription asked, std::size_t history, const std::optional<topic_position>& resume,
-        const std::optional<topic_position>& newest) {
-        asked.position = begins(history, resume, newest);
-        asked.begin = asked.position;
-        asked.restoring = false;
-        auto s = std::make_unique<client_subscription>(std::move(asked));
-        const auto name = s->name(); // a view of what it names
-        all_.erase(name);
-        all_.emplace(name, std::move(s));
-    }
+        const std::optional<topic_position>& newest);
 
-    void remove(const client_subscription_name& name) noexcept {
-        if (const auto found = all_.find(name); found != all_.end())
-            all_.erase(found);
-    }
+    void remove(const client_subscription_name& name) noexcept;
 
     /// There is a new connection: all are to be asked for again. Calls `f` with each.
     template <class F>
@@ -94,72 +81,21 @@ public:
     }
 
     /// The hub has accepted a subscription on a new connection.
-    static void
-    restored(client_subscription& s, bool recovered, const std::optional<topic_position>& newest) {
-        s.restoring = false;
-        if (recovered)
-            return;
-        s.position = s.position ? begins(0, s.position, newest) : newest;
-        s.begin = s.position;
-    }
+    static void restored(client_subscription& s, bool recovered, const std::optional<topic_position>& newest);
 
     /// Whether a message is to be given to the user: not if it is known to have been, nor if a resume that is
     /// under way brings it again, in its order.
     [[nodiscard]] bool
-    accept(std::string_view topic, std::string_view type, const std::optional<topic_position>& position) {
-        if (!position)
-            return true;
-        bool comes_again = false;
-        bool wanted = false;
-        bool known = false;
-        for_exact(topic, [&](client_subscription& s) {
-            if (!s.type.empty() && s.type != type)
-                return;
-            if (s.restoring) {
-                comes_again = comes_again || s.position;
-                return;
-            }
-            if (!s.position || s.position->epoch != position->epoch) {
-                s.begin = topic_position{position->epoch, position->offset - (position->offset != 0)};
-                s.position = position;
-                wanted = true;
-            } else if (s.position->offset < position->offset) {
-                s.position = position;
-                wanted = true;
-            } else {
-                known = known || (s.begin->epoch == position->epoch && s.begin->offset < position->offset);
-            }
-        });
-        return !known && (wanted || !comes_again);
-    }
+    accept(std::string_view topic, std::string_view type, const std::optional<topic_position>& position);
 
     /// Messages were lost on the way here, and the user is told: no resume is to bring them.
-    void skip(std::string_view topic, const std::optional<gap::range>& offsets) {
-        if (!offsets)
-            return;
-        for_exact(topic, [&](client_subscription& s) {
-            if (!s.restoring && s.position)
-                s.position->offset = std::max(s.position->offset, offsets->last);
-        });
-    }
+    void skip(std::string_view topic, const std::optional<gap::range>& offsets);
 
 private:
     /// After which place the first message will be.
     static std::optional<topic_position> begins(
         std::size_t history, const std::optional<topic_position>& resume,
-        const std::optional<topic_position>& newest) {
-        if (!newest)
-            return std::nullopt;
-        auto from = *newest;
-        if (resume && resume->epoch != newest->epoch)
-            from.offset = 0; // all of the new history is replayed
-        else if (resume)
-            from.offset = std::min(resume->offset, newest->offset);
-        else
-            // Perhaps fewer are left; then a resume before the first has come reports a gap that is none.
-            from.offset -= std::min<std::uint64_t>(history, from.offset);
-        return from;
-    }
+        const std::optional<topic_position>& newest);
 
     template <class F>
     void for_exact(std::string_view topic, F&& f) {
@@ -172,3 +108,7 @@ private:
 };
 
 } // namespace pusher::inline v0::detail
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/client/impl/subscriptions.hpp>
+#endif

@@ -5,6 +5,7 @@
 #include <pusher/client/framing.hpp>
 #include <pusher/client/random.hpp>
 #include <pusher/client/url.hpp>
+#include <pusher/config.hpp>
 #include <pusher/detail/sha1.hpp>
 #include <pusher/detail/wire_id.hpp>
 #include <pusher/dialect/native_reply.hpp>
@@ -42,55 +43,15 @@ public:
 
     /// \param url,headers,random must outlive this.
     client_websocket_framing(
-        const client_url& url, const header_list& headers, client_random& random, std::size_t message_bytes)
-        : url_(url),
-          headers_(headers),
-          random_(random),
-          handshake_(std::make_unique<handshake>()) {
-        limits_.message_size = static_cast<std::uint32_t>(
-            std::min<std::size_t>(message_bytes, std::numeric_limits<std::uint32_t>::max()));
-        limits_.fragments = std::numeric_limits<std::uint16_t>::max();
-    }
+        const client_url& url, const header_list& headers, client_random& random, std::size_t message_bytes);
 
-    void open(std::string& out, client_framing_user&) override {
-        handshake_->key = random_.nonce();
-        out += "GET " + url_.target + " HTTP/1.1\r\nHost: " + url_.authority() +
-               "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + handshake_->key +
-               "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: " + std::string(subprotocol) +
-               "\r\n";
-        for (const auto& [name, value] : headers_)
-            out += name + ": " + value + "\r\n";
-        out += "\r\n";
-    }
-    void text(std::string& out, std::string_view json) override {
-        append_masked_frame(out, websocket_opcode::text, json, random_.mask());
-    }
-    void ping(std::string& out) override {
-        append_masked_frame(out, websocket_opcode::ping, {}, random_.mask());
-    }
-    void pong(std::string& out, std::string_view payload) override {
-        append_masked_frame(out, websocket_opcode::pong, payload, random_.mask());
-    }
-    void goodbye(std::string& out, std::uint16_t code, std::string_view reason) override {
-        if (!handshake_)
-            append_masked_close_frame(out, code, reason, random_.mask());
-    }
+    void open(std::string& out, client_framing_user&) override;
+    void text(std::string& out, std::string_view json) override;
+    void ping(std::string& out) override;
+    void pong(std::string& out, std::string_view payload) override;
+    void goodbye(std::string& out, std::uint16_t code, std::string_view reason) override;
 
-    std::size_t feed(std::span<char> bytes, client_framing_user& user) override {
-        if (handshake_)
-            return feed_handshake(bytes, user);
-        const auto result = decoder_.feed(bytes, limits_, visitor{user});
-        if (result.fault != websocket_fault::none) {
-            const auto reason = to_close_reason(result.fault);
-            client_end end;
-            end.error = reason.error;
-            end.reason = reason.text;
-            end.answer = static_cast<std::uint16_t>(reason.code);
-            end.final = reason.error == errc::message_too_large;
-            user.at_over(std::move(end));
-        }
-        return result.consumed;
-    }
+    std::size_t feed(std::span<char> bytes, client_framing_user& user) override;
 
 private:
     static constexpr std::string_view subprotocol = "pusher.v1";
@@ -127,37 +88,7 @@ private:
         handshake() { parser.header_limit(header_limit); }
     };
 
-    std::size_t feed_handshake(std::span<char> bytes, client_framing_user& user) {
-        namespace http = boost::beast::http;
-        auto& h = *handshake_;
-        h.head.append(bytes.data(), bytes.size());
-        while (!h.head.empty() && !h.parser.is_header_done()) {
-            error_code ec;
-            const auto used = h.parser.put(boost::asio::buffer(h.head), ec);
-            h.head.erase(0, used);
-            if (ec == http::error::need_more && h.head.size() <= header_limit)
-                return bytes.size();
-            if (ec) {
-                client_end end;
-                end.error = errc::protocol_error;
-                end.reason = "the answer to the WebSocket request: " + ec.message();
-                user.at_over(std::move(end));
-                return bytes.size();
-            }
-        }
-        if (!h.parser.is_header_done())
-            return bytes.size();
-        // What is left came with the last bytes, since they completed the header.
-        const auto rest = std::min(h.head.size(), bytes.size());
-        auto end = judge(h.parser.get(), h.key);
-        if (end) {
-            user.at_over(*std::move(end));
-            return bytes.size();
-        }
-        handshake_.reset();
-        user.at_open();
-        return bytes.size() - rest;
-    }
+    std::size_t feed_handshake(std::span<char> bytes, client_framing_user& user);
 
     /// What is wrong with the response (RFC 6455, section 4.1); nothing: it is a WebSocket now.
     template <class Response>
@@ -204,3 +135,7 @@ private:
 };
 
 } // namespace pusher::inline v0::detail
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/client/impl/websocket_framing.hpp>
+#endif

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/detail/filter_table.hpp>
 #include <pusher/detail/subscriber.hpp>
 #include <pusher/detail/topic_table.hpp>
@@ -349,7 +350,11 @@ private:
 
 } // namespace pusher::inline v0::detail
 
+#include <pusher/detail/impl/core_templates.hpp>
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/detail/impl/core_catchup.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
+#endif

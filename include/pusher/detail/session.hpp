@@ -52,6 +52,7 @@ public:
     void at_fault(errc why, std::string_view text) override;
     void at_ending() override;
     void at_writable() override;
+    [[nodiscard]] bool caught_up() const noexcept override;
     void at_closed(const close_reason& reason) override;
     [[nodiscard]] bool mid_frame() const noexcept override { return box && box->rest_bytes() != 0; }
     [[nodiscard]] std::string take_rest() override { return box ? box->take_rest() : std::string(); }

@@ -2,30 +2,20 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/detail/random_bits.hpp>
+#include <pusher/detail/require.hpp>
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <deque>
-#include <random>
-#include <stdexcept>
 
 namespace pusher::inline v0 {
 
 namespace detail {
 
-inline std::uint64_t random_bits() {
-    std::random_device device;
-    return std::uint64_t{device()} << 32 | device();
-}
-
-inline void require(bool good, const char* what) {
-    if (!good)
-        throw std::invalid_argument(what);
-}
-
-inline broker_params checked(broker_params p) {
+PUSHER_DECL broker_params checked(broker_params p) {
     using namespace std::chrono_literals;
     constexpr std::size_t gib = 1024UL * 1024 * 1024;
     require(
@@ -61,7 +51,7 @@ inline broker_params checked(broker_params p) {
     return p;
 }
 
-inline core_params core_params_of(const broker_params& p) {
+PUSHER_DECL core_params core_params_of(const broker_params& p) {
     core_params c;
     c.history = p.history;
     c.history_for = p.history_for;
@@ -77,23 +67,7 @@ inline core_params core_params_of(const broker_params& p) {
 
 } // namespace detail
 
-/// What other threads hand over.
-struct broker_core::inbox {
-    struct item {
-        pinned_message message;
-        std::uint64_t publisher;
-        std::size_t size;
-    };
-
-    std::mutex mutex;
-    std::vector<item> items;
-    std::size_t bytes = 0;
-    bool scheduled = false;
-    bool closed = false;
-    broker_core* owner = nullptr; ///< only used on the broker's executor
-};
-
-inline broker_core::broker_core(const boost::asio::any_io_executor& executor, broker_params params)
+PUSHER_DECL broker_core::broker_core(const boost::asio::any_io_executor& executor, broker_params params)
     : params_(detail::checked(std::move(params))),
       services_(std::make_shared<services>(executor)),
       core_(
@@ -107,18 +81,18 @@ inline broker_core::broker_core(const boost::asio::any_io_executor& executor, br
     core_.observe(params_.observer);
 }
 
-inline broker_core::~broker_core() {
+PUSHER_DECL broker_core::~broker_core() {
     cancel();
     inbox_->owner = nullptr;
     services_->stop();
     core_.clear();
 }
 
-inline void broker_core::schedule() {
+PUSHER_DECL void broker_core::schedule() {
     services_->post([this] { flush(); });
 }
 
-inline void broker_core::flush() {
+PUSHER_DECL void broker_core::flush() {
     core_.flush();
     // Their last replies have been tried by now.
     for (auto ending = std::exchange(closing_, {}); const auto& s : ending)
@@ -128,9 +102,9 @@ inline void broker_core::flush() {
 
 // ---- in process
 
-inline void broker_core::add(const detail::subscriber_ptr& s) { core_.add(s); }
+PUSHER_DECL void broker_core::add(const detail::subscriber_ptr& s) { core_.add(s); }
 
-inline subscription broker_core::start(
+PUSHER_DECL subscription broker_core::start(
     detail::subscriber_ptr s, std::string_view text, const subscribe_options& options, error_code& ec) {
     core_.add(s);
     const auto result = core_.subscribe(*s, text, options, ec);
@@ -141,7 +115,7 @@ inline subscription broker_core::start(
     return subscription(std::move(s), result);
 }
 
-inline subscriber broker_core::make_subscriber() {
+PUSHER_DECL subscriber broker_core::make_subscriber() {
     auto* const receiver = new detail::receive_subscriber(params_.outbox, get_executor());
     detail::subscriber_ptr s(receiver);
     add(s);
@@ -150,22 +124,22 @@ inline subscriber broker_core::make_subscriber() {
 
 // ---- publishing
 
-inline receipt
+PUSHER_DECL receipt
 broker_core::publish(std::string_view topic, std::string_view payload, const publish_options& options) {
     return core_.publish(topic, payload, options);
 }
 
-inline receipt
+PUSHER_DECL receipt
 broker_core::broadcast(std::string_view label, std::string_view payload, const publish_options& options) {
     return core_.broadcast(label, payload, options);
 }
 
-inline receipt broker_core::push_to(
+PUSHER_DECL receipt broker_core::push_to(
     std::string_view uid, std::string_view label, std::string_view payload, const publish_options& options) {
     return core_.push_to(uid, label, payload, options);
 }
 
-inline bool
+PUSHER_DECL bool
 broker_core::post_publish(std::string_view topic, std::string_view payload, const publish_options& options) {
     message::fields m;
     m.topic = topic;
@@ -197,7 +171,7 @@ broker_core::post_publish(std::string_view topic, std::string_view payload, cons
     return true;
 }
 
-inline void broker_core::publish_posted() {
+PUSHER_DECL void broker_core::publish_posted() {
     std::vector<inbox::item> items;
     {
         const std::lock_guard lock(inbox_->mutex);
@@ -214,50 +188,15 @@ inline void broker_core::publish_posted() {
     }
 }
 
-template <class CompletionToken>
-auto broker_core::async_publish(
-    std::string_view topic, std::string_view payload, const publish_options& options,
-    CompletionToken&& token) {
-    return boost::asio::async_initiate<CompletionToken, void(error_code, receipt)>(
-        [box = inbox_,
-         executor = get_executor()](auto handler, std::string_view t, std::string_view p, publish_options o) {
-            auto op = detail::handed_over_op<receipt>::start(std::move(handler), executor);
-            boost::asio::dispatch(executor, [box, op, t, p, o] {
-                if (!op->claim())
-                    return;
-                if (!box->owner || box->owner->stopping_)
-                    return op->complete(errc::stopped, receipt{errc::stopped, 0, 0, {}});
-                const auto r = box->owner->publish(t, p, o);
-                op->complete(r.error, r);
-            });
-        },
-        token, topic, payload, options);
-}
-
 // ---- flow control
 
-inline bool broker_core::writable() const noexcept {
+PUSHER_DECL bool broker_core::writable() const noexcept {
     const auto tolerated =
         static_cast<std::size_t>(params_.tolerated_slow_sessions * static_cast<double>(session_count_));
     return !core_.turn_pending() && core_.pressured() <= tolerated;
 }
 
-template <class CompletionToken>
-auto broker_core::async_wait_writable(CompletionToken&& token) {
-    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
-        [this](auto handler) {
-            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
-            if (stopping_)
-                return op->complete(errc::stopped);
-            if (writable())
-                return op->complete({});
-            writable_waiters_.push_back(std::move(op));
-            watch_stalled();
-        },
-        token);
-}
-
-inline void broker_core::check_waiters() {
+PUSHER_DECL void broker_core::check_waiters() {
     if (!writable_waiters_.empty() && writable())
         for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
             w->complete({});
@@ -270,7 +209,7 @@ inline void broker_core::check_waiters() {
 }
 
 /// While publishers wait, sessions that take nothing are found out and not waited for any more.
-inline void broker_core::watch_stalled() {
+PUSHER_DECL void broker_core::watch_stalled() {
     if (watching_)
         return;
     watching_ = true;
@@ -290,25 +229,7 @@ inline void broker_core::watch_stalled() {
 
 // ---- the broker's life
 
-template <class CompletionToken>
-auto broker_core::async_run(CompletionToken&& token) {
-    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
-        [this](auto handler) {
-            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
-            if (stopping_)
-                return op->complete({});
-            op->on_cancel([box = inbox_, weak = std::weak_ptr(op)](boost::asio::cancellation_type) {
-                if (const auto self = weak.lock())
-                    self->complete(boost::asio::error::operation_aborted);
-                if (box->owner)
-                    box->owner->cancel();
-            });
-            run_waiters_.push_back(std::move(op));
-        },
-        token);
-}
-
-inline void broker_core::stop_accepting() {
+PUSHER_DECL void broker_core::stop_accepting() {
     if (std::exchange(stopping_, true))
         return;
     {
@@ -319,7 +240,7 @@ inline void broker_core::stop_accepting() {
         l->stop();
 }
 
-inline void broker_core::cancel() {
+PUSHER_DECL void broker_core::cancel() {
     // A drain that is cut off must not take the sessions that end now for drained.
     const auto drain = std::exchange(drain_waiter_, nullptr);
     // Nor must a publisher that waits for slow sessions take their end for its turn.
@@ -352,27 +273,8 @@ inline void broker_core::cancel() {
     services_->rest();
 }
 
-template <class CompletionToken>
-auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&& token) {
-    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
-        [this, limit](auto handler) {
-            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
-            if (drain_waiter_)
-                return op->complete(errc::stopped);
-            drain_waiter_ = std::move(op);
-            stop_accepting();
-            drain_timer_.expires_after(std::min<std::chrono::milliseconds>(limit, std::chrono::hours(24)));
-            drain_timer_.async_wait([this, box = inbox_](error_code ec) {
-                if (!ec && box->owner)
-                    cancel();
-            });
-            schedule();
-        },
-        token);
-}
-
 /// Goes on with a drain: sessions whose outbox is empty say goodbye, and when all are gone it is done.
-inline void broker_core::drain_on() {
+PUSHER_DECL void broker_core::drain_on() {
     core_.for_each_subscriber([&](detail::subscriber_base& b) {
         if (!b.remote)
             return;
@@ -396,7 +298,7 @@ inline void broker_core::drain_on() {
     services_->post([this] { cancel(); });
 }
 
-inline broker_stats broker_core::stats() const {
+PUSHER_DECL broker_stats broker_core::stats() const {
     const auto& c = core_.counters();
     broker_stats s;
     s.published = c.published;

@@ -1,8 +1,14 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/http_origin.hpp>
+#include <pusher/detail/require.hpp>
+#include <pusher/detail/sha1.hpp>
+#include <pusher/dialect/native_http.hpp>
 #include <pusher/impl/stats_json.hpp>
 #include <pusher/listener/http.hpp>
+#include <pusher/transport/sse_link.hpp>
+#include <pusher/transport/websocket_link.hpp>
 
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/rfc7230.hpp>
@@ -29,23 +35,8 @@ single_field(const Fields& fields, boost::beast::http::field name, bool& repeate
     return std::string_view(value.data(), value.size());
 }
 
-/// A request of any kind of body that can be read as a string, or has none.
-template <class Body, class Fields>
-http_request to_http_request(boost::beast::http::request<Body, Fields> r) {
-    if constexpr (std::same_as<boost::beast::http::request<Body, Fields>, http_request>) {
-        return r;
-    } else {
-        http_request to(r.method(), r.target(), r.version());
-        for (const auto& field : r)
-            to.insert(field.name(), field.name_string(), field.value());
-        if constexpr (requires { to.body().assign(r.body().data(), r.body().size()); })
-            to.body().assign(r.body().data(), r.body().size());
-        return to;
-    }
-}
-
 /// The path and the query; a request as for a proxy names the server before them (RFC 9112, section 3.2.2).
-inline std::string_view target_of(const http_request& r) {
+PUSHER_DECL std::string_view target_of(const http_request& r) {
     std::string_view target(r.target().data(), r.target().size());
     if (const auto scheme = target.find("://"); scheme != target.npos && scheme < target.find('/')) {
         const auto path = target.find_first_of("/?", scheme + 3);
@@ -56,7 +47,83 @@ inline std::string_view target_of(const http_request& r) {
 
 } // namespace detail
 
-inline http_response
+PUSHER_DECL void http_params::check() const {
+    limits.check();
+    detail::require(backlog >= 1, "http_params: backlog is under 1");
+    detail::require(body_bytes <= 256U * 1024 * 1024, "http_params: body_bytes is over 256 MiB");
+    detail::require(
+        handler_timeout >= std::chrono::milliseconds(100), "http_params: handler_timeout is under 100 ms");
+    for (const auto* const path : {&websocket_path, &events_path, &publish_path, &stats_path})
+        detail::require(path->empty() || path->front() == '/', "http_params: a path does not begin with /");
+    for (const auto& o : allowed_origins)
+        detail::require(
+            detail::is_valid_allowed_origin(o),
+            "http_params: allowed_origins holds something that is no origin");
+}
+
+PUSHER_DECL http_listener::http_listener(broker_core& b, const http_params& p)
+    : stream_listener(b, p.limits),
+      params_(p) {
+    factory_ = p.channel;
+}
+
+PUSHER_DECL std::shared_ptr<listener_base>
+http_listener::start(broker_core& b, const http_params& p, error_code& ec) {
+    p.check();
+    auto l = std::make_shared<http_listener>(b, p);
+    if (p.listen)
+        l->open(*p.listen, p.backlog, ec);
+    return ec ? nullptr : l;
+}
+
+PUSHER_DECL void http_listener::take(channel_ptr c, http_request request, std::string leftover) {
+    add(std::move(c))->start(std::move(request), std::move(leftover), bool(params_.handler));
+}
+
+PUSHER_DECL bool http_listener::drained() {
+    if (!std::exchange(draining_, true))
+        for (const auto& c : connections())
+            c->drain();
+    return connections_.empty();
+}
+
+PUSHER_DECL void http_listener::abort() noexcept {
+    for (const auto& c : connections())
+        c->abort();
+    connections_.clear();
+}
+
+PUSHER_DECL void http_listener::append_goodbye(const close_reason&, std::string& out) const {
+    out += "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+}
+
+PUSHER_DECL http_connection_ptr http_listener::add(channel_ptr c) {
+    http_connection_ptr connection(
+        new http_connection(std::move(c), broker().io(), limits(), *this, params_.body_bytes));
+    connections_.emplace(connection.get(), connection);
+    ++broker().stats_of("http").accepted;
+    if (draining_)
+        connection->drain();
+    return connection;
+}
+
+PUSHER_DECL std::vector<http_connection_ptr> http_listener::connections() const {
+    std::vector<http_connection_ptr> all;
+    for (const auto& entry : connections_)
+        all.push_back(entry.second);
+    return all;
+}
+
+PUSHER_DECL void http_listener::at_http_end(http_connection& c) {
+    const auto found = connections_.find(&c);
+    if (found == connections_.end())
+        return;
+    broker().io()->destroy_later(std::move(found->second)); // it may be the caller
+    connections_.erase(found);
+    broker().check_waiters();
+}
+
+PUSHER_DECL http_response
 http_listener::response(const http_connection& c, boost::beast::http::status status) const {
     namespace http = boost::beast::http;
     const auto& request = c.request();
@@ -79,7 +146,7 @@ http_listener::response(const http_connection& c, boost::beast::http::status sta
     return r;
 }
 
-inline void http_listener::respond_json(
+PUSHER_DECL void http_listener::respond_json(
     const http_connection_ptr& c, boost::beast::http::status status, std::string body) const {
     auto r = response(*c, status);
     r.set(boost::beast::http::field::content_type, "application/json");
@@ -87,7 +154,7 @@ inline void http_listener::respond_json(
     c->respond(std::move(r));
 }
 
-inline void http_listener::refuse(
+PUSHER_DECL void http_listener::refuse(
     const http_connection_ptr& c, boost::beast::http::status status, std::string_view message,
     std::string_view transport_name,
     std::initializer_list<std::pair<boost::beast::http::field, std::string_view>> headers) {
@@ -113,7 +180,7 @@ inline void http_listener::refuse(
     c->respond(std::move(r));
 }
 
-inline void http_listener::at_request(const http_connection_ptr& c) {
+PUSHER_DECL void http_listener::at_request(const http_connection_ptr& c) {
     namespace http = boost::beast::http;
     const auto& request = c->request();
     const auto target = detail::target_of(request);
@@ -165,7 +232,7 @@ inline void http_listener::at_request(const http_connection_ptr& c) {
     refuse(c, http::status::not_found, "nothing is here");
 }
 
-inline void http_listener::preflight(const http_connection_ptr& c) {
+PUSHER_DECL void http_listener::preflight(const http_connection_ptr& c) {
     namespace http = boost::beast::http;
     auto r = response(*c, http::status::no_content);
     r.set(http::field::access_control_allow_methods, "GET, POST, OPTIONS");
@@ -175,7 +242,7 @@ inline void http_listener::preflight(const http_connection_ptr& c) {
 }
 
 /// Asks the host who sent a request. `done` is only called if the request may go on.
-inline void http_listener::authenticate(
+PUSHER_DECL void http_listener::authenticate(
     const http_connection_ptr& c, std::string_view transport_name, authenticated done) {
     if (!broker().params().authenticate)
         return done(authentication_result::anonymous());
@@ -203,7 +270,7 @@ inline void http_listener::authenticate(
 
 // ---- WebSocket (RFC 6455, section 4.2)
 
-inline void http_listener::upgrade(const http_connection_ptr& c) {
+PUSHER_DECL void http_listener::upgrade(const http_connection_ptr& c) {
     namespace http = boost::beast::http;
     namespace beast = boost::beast;
     const auto& request = c->request();
@@ -259,7 +326,7 @@ struct http_listener::events_op {
     [[nodiscard]] std::size_t subscriptions() const noexcept { return query.topics.size() * per_topic(); }
 };
 
-inline void http_listener::events(const http_connection_ptr& c) {
+PUSHER_DECL void http_listener::events(const http_connection_ptr& c) {
     namespace http = boost::beast::http;
     const auto op = std::make_shared<events_op>();
     op->connection = c;
@@ -286,7 +353,7 @@ inline void http_listener::events(const http_connection_ptr& c) {
 }
 
 /// Asks about one subscription after another, then begins the stream.
-inline void http_listener::start_events(const std::shared_ptr<events_op>& op) {
+PUSHER_DECL void http_listener::start_events(const std::shared_ptr<events_op>& op) {
     namespace http = boost::beast::http;
     const auto& c = op->connection;
     if (broker().params().authorize)
@@ -431,7 +498,7 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
     }
 };
 
-inline void http_listener::publish(const http_connection_ptr& c) {
+PUSHER_DECL void http_listener::publish(const http_connection_ptr& c) {
     namespace http = boost::beast::http;
     authenticate(c, "http", [this, c](const authentication_result& who) {
         const auto op = std::make_shared<publish_op>(*this, c);
@@ -451,7 +518,7 @@ inline void http_listener::publish(const http_connection_ptr& c) {
 
 // ---- GET /stats
 
-inline void http_listener::stats(const http_connection_ptr& c) {
+PUSHER_DECL void http_listener::stats(const http_connection_ptr& c) {
     authenticate(c, "http", [this, c](const authentication_result&) {
         respond_json(c, boost::beast::http::status::ok, stats_json(broker().stats()));
     });

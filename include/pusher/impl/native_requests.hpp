@@ -6,7 +6,7 @@
 namespace pusher::inline v0 {
 
 /// Handles one request of the native dialect. \return whether the next may follow.
-inline bool broker_core::handle(detail::session& s, std::string_view text) {
+PUSHER_DECL bool broker_core::handle(detail::session& s, std::string_view text) {
     native_request r;
     native_limits limits;
     limits.request = s.link->request_limit();
@@ -22,7 +22,7 @@ inline bool broker_core::handle(detail::session& s, std::string_view text) {
 }
 
 /// Whether the session's replies leave room for another.
-inline bool broker_core::may_read(detail::session& s) const noexcept {
+PUSHER_DECL bool broker_core::may_read(detail::session& s) const noexcept {
     if (s.state == detail::session::phase::closing || s.state == detail::session::phase::closed)
         return false;
     s.waits_to_read = s.box && s.box->reply_bytes() > s.limits->reply_bytes;
@@ -30,14 +30,14 @@ inline bool broker_core::may_read(detail::session& s) const noexcept {
 }
 
 /// A hook has answered late: the request is done, and reading goes on.
-inline void broker_core::answered(detail::session& s) {
+PUSHER_DECL void broker_core::answered(detail::session& s) {
     s.answering = false;
     if (may_read(s))
         s.link->resume();
 }
 
 /// \return false if the host will answer later; then `answered` follows.
-inline bool broker_core::act(detail::session& s, const native_request& r, std::string_view text) {
+PUSHER_DECL bool broker_core::act(detail::session& s, const native_request& r, std::string_view text) {
     ++stats_of(s.transport()).requests;
     if (const auto refusal = native_refusal(r); !refusal.empty()) {
         fail(s, r, refusal);
@@ -62,7 +62,7 @@ inline bool broker_core::act(detail::session& s, const native_request& r, std::s
 }
 
 /// Asks the host about a subscribe or publish, and does it if it may be done.
-inline bool broker_core::authorized(detail::session& s, const native_request& r, std::string_view text) {
+PUSHER_DECL bool broker_core::authorized(detail::session& s, const native_request& r, std::string_view text) {
     const bool publishes = r.action == native_action::publish;
     access_request access{
         publishes ? access_request::kind::publish : access_request::kind::subscribe,
@@ -109,7 +109,7 @@ inline bool broker_core::authorized(detail::session& s, const native_request& r,
     return true;
 }
 
-inline void broker_core::perform(detail::session& s, const native_request& r) {
+PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& r) {
     native_reply with;
     switch (r.action) {
     case native_action::hello: {
@@ -163,7 +163,7 @@ inline void broker_core::perform(detail::session& s, const native_request& r) {
 }
 
 /// `auth`: asks the host about the token.
-inline bool broker_core::authenticate(detail::session& s, const native_request& r) {
+PUSHER_DECL bool broker_core::authenticate(detail::session& s, const native_request& r) {
     if (!params_.authenticate) {
         fail(s, r, "authentication is not in use here");
         return true;
@@ -207,7 +207,7 @@ inline bool broker_core::authenticate(detail::session& s, const native_request& 
     return shared->answered || s.state == detail::session::phase::closing;
 }
 
-inline void broker_core::reply(detail::session& s, const native_request& r, native_reply with) {
+PUSHER_DECL void broker_core::reply(detail::session& s, const native_request& r, native_reply with) {
     with.request_id = r.request_id;
     with.action = r.action_name;
     with.timestamp = params_.clock();
@@ -220,7 +220,7 @@ inline void broker_core::reply(detail::session& s, const native_request& r, nati
     core_.reply(s, frame_);
 }
 
-inline void broker_core::fail(detail::session& s, const native_request& r, std::string_view why) {
+PUSHER_DECL void broker_core::fail(detail::session& s, const native_request& r, std::string_view why) {
     if (!s.owner)
         return;
     ++stats_of(s.transport()).bad_requests;
@@ -232,7 +232,7 @@ inline void broker_core::fail(detail::session& s, const native_request& r, std::
 
 /// Subscribes an event stream to all that its query names. It resumes all of it after one id: the sequence is
 /// one for all topics.
-inline void broker_core::subscribe_events(
+PUSHER_DECL void broker_core::subscribe_events(
     detail::session& s, const native_events_query& query, const std::optional<sequence_position>& resume,
     bool resume_asked) {
     const bool known = resume && resume->epoch == core_.params().sequence_epoch;
@@ -263,7 +263,7 @@ inline void broker_core::subscribe_events(
     }
 }
 
-inline native_hello broker_core::hello_of(const detail::session& s, std::string& id) const {
+PUSHER_DECL native_hello broker_core::hello_of(const detail::session& s, std::string& id) const {
     id = std::to_string(s.id);
     native_hello h;
     h.session = id;

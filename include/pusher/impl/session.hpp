@@ -11,25 +11,25 @@ namespace pusher::inline v0 {
 
 namespace detail {
 
-inline bool session::at_message(std::string_view text) {
+PUSHER_DECL bool session::at_message(std::string_view text) {
     if (!broker || state == phase::closing || state == phase::closed)
         return false;
     return broker->handle(*this, text);
 }
 
-inline void session::at_fault(errc why, std::string_view text) {
+PUSHER_DECL void session::at_fault(errc why, std::string_view text) {
     if (!broker || state == phase::closing || state == phase::closed)
         return;
     broker->fail(*this, native_request(), text);
     broker->close(*this, close_reason::from(why));
 }
 
-inline void session::at_ending() {
+PUSHER_DECL void session::at_ending() {
     if (broker && owner)
         owner->write_turn();
 }
 
-inline void session::at_writable() {
+PUSHER_DECL void session::at_writable() {
     if (!broker || !owner)
         return;
     owner->writable(*this);
@@ -40,17 +40,21 @@ inline void session::at_writable() {
     broker->check_waiters();
 }
 
-inline void session::at_closed(const close_reason& reason) {
+PUSHER_DECL bool session::caught_up() const noexcept {
+    return !owner || (!owner->has_pending(*this) && !catching);
+}
+
+PUSHER_DECL void session::at_closed(const close_reason& reason) {
     if (broker)
         broker->end(*this, ending ? *ending : reason);
 }
 
-inline void session::at_overflow() {
+PUSHER_DECL void session::at_overflow() {
     if (broker)
         broker->close(*this, close_reason::from(errc::overflow));
 }
 
-inline void session::at_deadline() {
+PUSHER_DECL void session::at_deadline() {
     if (broker)
         broker->close(*this, close_reason::from(timer->why));
 }
@@ -59,14 +63,14 @@ inline void session::at_deadline() {
 
 // ---- the life of a session
 
-inline transport_stats& broker_core::stats_of(std::string_view transport) {
+PUSHER_DECL transport_stats& broker_core::stats_of(std::string_view transport) {
     const auto found = transport_stats_.find(transport);
     return found != transport_stats_.end()
                ? found->second
                : transport_stats_.emplace(transport, transport_stats()).first->second;
 }
 
-inline const encoding& broker_core::encoding_of(const link& l) {
+PUSHER_DECL const encoding& broker_core::encoding_of(const link& l) {
     if (const auto* const own = l.own_encoding())
         return *own;
     switch (l.frames()) {
@@ -83,7 +87,7 @@ inline const encoding& broker_core::encoding_of(const link& l) {
 }
 
 /// A session that the core does not know yet.
-inline detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
+PUSHER_DECL detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
     detail::session_ptr s(new detail::session(*this, std::move(l), params_.outbox));
     s->remote = true;
     s->link->set_owner(s.get());
@@ -92,7 +96,7 @@ inline detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
     return s;
 }
 
-inline void broker_core::accept(std::unique_ptr<link> l) {
+PUSHER_DECL void broker_core::accept(std::unique_ptr<link> l) {
     const bool room = !full();
     const auto s = make_session(std::move(l));
     if (!room) // nor for asking the host
@@ -110,7 +114,7 @@ inline void broker_core::accept(std::unique_ptr<link> l) {
 }
 
 /// Says goodbye to a session that was not let in.
-inline void broker_core::turn_away(detail::session& s, close_reason reason) {
+PUSHER_DECL void broker_core::turn_away(detail::session& s, close_reason reason) {
     --undecided_;
     ++stats_of(s.transport()).refused;
     s.state = detail::session::phase::closing;
@@ -119,7 +123,7 @@ inline void broker_core::turn_away(detail::session& s, close_reason reason) {
 }
 
 /// Lets a session in, or says goodbye to it at once.
-inline void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
+PUSHER_DECL void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
     if (stopping_)
         return turn_away(*s, close_reason::from(errc::stopped));
     if (session_count_ >= params_.sessions)
@@ -151,7 +155,7 @@ inline void broker_core::open(const detail::session_ptr& s, const authentication
 }
 
 /// Gives a session its identity, and what comes with it.
-inline void broker_core::bind(detail::session& s, const authentication_result& who) {
+PUSHER_DECL void broker_core::bind(detail::session& s, const authentication_result& who) {
     const bool first = !std::exchange(s.bound, true);
     bool new_uid = false;
     s.state = detail::session::phase::open;
@@ -189,7 +193,7 @@ inline void broker_core::bind(detail::session& s, const authentication_result& w
     }
 }
 
-inline void broker_core::set_deadline(detail::session& s, std::chrono::milliseconds in, errc why) {
+PUSHER_DECL void broker_core::set_deadline(detail::session& s, std::chrono::milliseconds in, errc why) {
     if (!s.timer)
         s.timer = std::make_unique<detail::session::deadline>(s);
     s.timer->why = why;
@@ -197,7 +201,7 @@ inline void broker_core::set_deadline(detail::session& s, std::chrono::milliseco
 }
 
 /// Ends a session when the turn is over, so that what it has been sent so far goes first.
-inline void broker_core::close(detail::session& s, close_reason reason) {
+PUSHER_DECL void broker_core::close(detail::session& s, close_reason reason) {
     using phase = detail::session::phase;
     if (s.state == phase::closing || s.state == phase::closed)
         return;
@@ -207,7 +211,7 @@ inline void broker_core::close(detail::session& s, close_reason reason) {
     schedule();
 }
 
-inline void broker_core::close_now(detail::session& s) {
+PUSHER_DECL void broker_core::close_now(detail::session& s) {
     if (s.state != detail::session::phase::closing)
         return;
     std::optional<std::chrono::milliseconds> retry;
@@ -221,7 +225,7 @@ inline void broker_core::close_now(detail::session& s) {
 }
 
 /// Takes a session from the core, with its subscriptions.
-inline void broker_core::leave(detail::session& s) {
+PUSHER_DECL void broker_core::leave(detail::session& s) {
     if (!s.owner)
         return;
     core_.remove(s);
@@ -230,7 +234,7 @@ inline void broker_core::leave(detail::session& s) {
 }
 
 /// The link is gone.
-inline void broker_core::end(detail::session& s, const close_reason& reason) {
+PUSHER_DECL void broker_core::end(detail::session& s, const close_reason& reason) {
     if (s.state == detail::session::phase::closed)
         return;
     detail::session_ptr keep(&s);
@@ -256,13 +260,13 @@ inline void broker_core::end(detail::session& s, const close_reason& reason) {
     check_waiters();
 }
 
-inline std::chrono::milliseconds broker_core::retry_hint() {
+PUSHER_DECL std::chrono::milliseconds broker_core::retry_hint() {
     random_ = random_ * 6364136223846793005U + 1442695040888963407U;
     const auto spread = static_cast<std::uint64_t>(params_.retry_after.count()) + 1;
     return params_.retry_after + std::chrono::milliseconds((random_ >> 33) % spread);
 }
 
-inline std::size_t broker_core::kick(std::uint64_t session_id, std::string_view reason) {
+PUSHER_DECL std::size_t broker_core::kick(std::uint64_t session_id, std::string_view reason) {
     auto* const s = core_.find(session_id);
     if (!s || !s->remote)
         return 0;
@@ -270,7 +274,7 @@ inline std::size_t broker_core::kick(std::uint64_t session_id, std::string_view 
     return 1;
 }
 
-inline std::size_t broker_core::kick_uid(std::string_view uid, std::string_view reason) {
+PUSHER_DECL std::size_t broker_core::kick_uid(std::string_view uid, std::string_view reason) {
     std::size_t count = 0;
     core_.for_each_of_uid(uid, [&](detail::subscriber_base& s) {
         if (s.remote)
@@ -279,30 +283,9 @@ inline std::size_t broker_core::kick_uid(std::string_view uid, std::string_view 
     return count;
 }
 
-template <std::invocable<const session_info&> F>
-void broker_core::for_each_session(F&& f, std::string_view uid) const {
-    auto visit = [&](const detail::subscriber_base& b) {
-        if (!b.remote)
-            return;
-        const auto& s = static_cast<const detail::session&>(b);
-        f(session_info{
-            s.id, s.uid.view(), s.peer, s.transport(), s.subs.size(), s.box ? s.box->messages() : 0,
-            s.box ? s.box->bytes() : 0});
-    };
-    if (uid.empty())
-        core_.for_each_subscriber(visit);
-    else
-        core_.for_each_of_uid(uid, visit);
-}
-
-template <std::invocable<const subscriber_info&> F>
-void broker_core::for_each_subscriber(std::string_view topic, F&& f) const {
-    core_.for_each_subscriber_of(topic, [&](const detail::subscriber_base& s) { f(s.info()); });
-}
-
 // ---- the host's hooks
 
-inline void broker_core::threw(const subscriber_info& who, std::string_view topic) noexcept {
+PUSHER_DECL void broker_core::threw(const subscriber_info& who, std::string_view topic) noexcept {
     core_.handler_threw(who, topic);
 }
 
@@ -341,7 +324,7 @@ private:
     bool inside_ = true;
 };
 
-inline void broker_core::start_authentication(
+PUSHER_DECL void broker_core::start_authentication(
     const authentication_request& request, std::function<void(const authentication_result&)> done) {
     const auto op = std::make_shared<hook_op<authentication_result>>(
         services_, std::move(done), authentication_result::refused());
@@ -354,7 +337,7 @@ inline void broker_core::start_authentication(
     op->left_hook();
 }
 
-inline void broker_core::authorize(const access_request& request, access_answer done) {
+PUSHER_DECL void broker_core::authorize(const access_request& request, access_answer done) {
     if (!params_.authorize)
         return done(true);
     const auto op = std::make_shared<hook_op<bool>>(services_, std::move(done), false);

@@ -1,13 +1,9 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/detail/http_origin.hpp>
-#include <pusher/detail/sha1.hpp>
-#include <pusher/dialect/native_http.hpp>
+#include <pusher/config.hpp>
 #include <pusher/listener/stream_listener.hpp>
 #include <pusher/transport/http_connection.hpp>
-#include <pusher/transport/sse_link.hpp>
-#include <pusher/transport/websocket_link.hpp>
 
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/status.hpp>
@@ -60,60 +56,27 @@ struct http_params {
     channel_factory channel{};
 
     /// \throws std::invalid_argument
-    void check() const {
-        limits.check();
-        detail::require(backlog >= 1, "http_params: backlog is under 1");
-        detail::require(body_bytes <= 256U * 1024 * 1024, "http_params: body_bytes is over 256 MiB");
-        detail::require(
-            handler_timeout >= std::chrono::milliseconds(100),
-            "http_params: handler_timeout is under 100 ms");
-        for (const auto* const path : {&websocket_path, &events_path, &publish_path, &stats_path})
-            detail::require(
-                path->empty() || path->front() == '/', "http_params: a path does not begin with /");
-        for (const auto& o : allowed_origins)
-            detail::require(
-                detail::is_valid_allowed_origin(o),
-                "http_params: allowed_origins holds something that is no origin");
-    }
+    void check() const;
 };
 
 /// See `broker::listen`.
 class http_listener final : public stream_listener, private http_owner {
 public:
-    http_listener(broker_core& b, const http_params& p) : stream_listener(b, p.limits), params_(p) {
-        factory_ = p.channel;
-    }
+    http_listener(broker_core& b, const http_params& p);
     ~http_listener() override { http_listener::abort(); }
 
     /// The transport's way to start, called by `broker::listen`.
     /// \param ec why it cannot listen at that address.
     /// \throws std::invalid_argument if a parameter is out of its range.
-    static std::shared_ptr<listener_base> start(broker_core& b, const http_params& p, error_code& ec) {
-        p.check();
-        auto l = std::make_shared<http_listener>(b, p);
-        if (p.listen)
-            l->open(*p.listen, p.backlog, ec);
-        return ec ? nullptr : l;
-    }
+    static std::shared_ptr<listener_base> start(broker_core& b, const http_params& p, error_code& ec);
 
     /// Takes a connection over in the middle: a request that somebody else has read, and what came after it.
     /// Without a handler for whatever else may be asked for, it answers this request alone.
-    void take(channel_ptr c, http_request request, std::string leftover) {
-        add(std::move(c))->start(std::move(request), std::move(leftover), bool(params_.handler));
-    }
+    void take(channel_ptr c, http_request request, std::string leftover);
 
-    bool drained() override {
-        if (!std::exchange(draining_, true))
-            for (const auto& c : connections())
-                c->drain();
-        return connections_.empty();
-    }
+    bool drained() override;
 
-    void abort() noexcept override {
-        for (const auto& c : connections())
-            c->abort();
-        connections_.clear();
-    }
+    void abort() noexcept override;
 
 private:
     struct publish_op;
@@ -123,36 +86,15 @@ private:
 
     void at_channel(channel_ptr c) override { add(std::move(c))->start(); }
     [[nodiscard]] std::string_view transport() const noexcept override { return "http"; }
-    void append_goodbye(const close_reason&, std::string& out) const override {
-        out += "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    }
+    void append_goodbye(const close_reason&, std::string& out) const override;
 
-    http_connection_ptr add(channel_ptr c) {
-        http_connection_ptr connection(
-            new http_connection(std::move(c), broker().io(), limits(), *this, params_.body_bytes));
-        connections_.emplace(connection.get(), connection);
-        if (draining_)
-            connection->drain();
-        return connection;
-    }
-    [[nodiscard]] std::vector<http_connection_ptr> connections() const {
-        std::vector<http_connection_ptr> all;
-        for (const auto& entry : connections_)
-            all.push_back(entry.second);
-        return all;
-    }
+    http_connection_ptr add(channel_ptr c);
+    [[nodiscard]] std::vector<http_connection_ptr> connections() const;
 
     // http_owner
     void at_request(const http_connection_ptr& c) override;
     void at_bad_request() override { ++broker().stats_of("http").bad_requests; }
-    void at_http_end(http_connection& c) override {
-        const auto found = connections_.find(&c);
-        if (found == connections_.end())
-            return;
-        broker().io()->destroy_later(std::move(found->second)); // it may be the caller
-        connections_.erase(found);
-        broker().check_waiters();
-    }
+    void at_http_end(http_connection& c) override;
 
     // impl/http_listener.hpp
     void authenticate(const http_connection_ptr& c, std::string_view transport_name, authenticated done);
@@ -191,4 +133,6 @@ using sse = http;
 
 } // namespace pusher::inline v0
 
+#if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/impl/http_listener.hpp>
+#endif

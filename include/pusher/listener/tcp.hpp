@@ -1,8 +1,8 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/listener/stream_listener.hpp>
-#include <pusher/transport/line_link.hpp>
 
 #include <memory>
 #include <string>
@@ -31,23 +31,15 @@ public:
     /// The transport's way to start, called by `broker::listen`.
     /// \param ec why it cannot listen at that address.
     /// \throws std::invalid_argument if a parameter is out of its range.
-    static std::shared_ptr<listener_base> start(broker_core& b, const tcp_params& p, error_code& ec) {
-        p.limits.check();
-        detail::require(p.backlog >= 1, "tcp_params: backlog is under 1");
-        auto l = std::make_shared<tcp_listener>(b, p);
-        l->open(p.listen, p.backlog, ec);
-        return ec ? nullptr : l;
-    }
+    static std::shared_ptr<listener_base> start(broker_core& b, const tcp_params& p, error_code& ec);
+
+    /// Takes over a connection that somebody else accepted.
+    static void adopt(broker_core& b, channel_ptr connection, const link_limits& limits);
 
 private:
-    void at_channel(channel_ptr c) override {
-        broker().accept(std::make_unique<line_link>(std::move(c), broker().io(), limits()));
-    }
+    void at_channel(channel_ptr c) override;
     [[nodiscard]] std::string_view transport() const noexcept override { return "tcp"; }
-    void append_goodbye(const close_reason& reason, std::string& out) const override {
-        append_native_close(out, reason);
-        out += '\n';
-    }
+    void append_goodbye(const close_reason& reason, std::string& out) const override;
 };
 
 namespace transport {
@@ -61,3 +53,7 @@ struct tcp {
 } // namespace transport
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/impl/tcp_listener.hpp>
+#endif

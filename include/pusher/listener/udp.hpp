@@ -2,21 +2,27 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/config.hpp>
+#include <pusher/detail/require.hpp>
 #include <pusher/detail/udp_cookie.hpp>
 #include <pusher/dialect/native_request.hpp>
 #include <pusher/listener.hpp>
-#include <pusher/listener/stream_listener.hpp>
-#include <pusher/transport/udp_link.hpp>
 
-#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/udp.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace pusher::inline v0 {
+
+namespace detail {
+class address_counter;
+class udp_port;
+} // namespace detail
 
 /// Listens for the native dialect on UDP: one JSON object per datagram, no order promised.
 ///
@@ -62,96 +68,30 @@ struct udp_params {
 /// See `broker::listen`.
 class udp_listener final : public listener_base {
 public:
-    udp_listener(broker_core& b, const udp_params& p)
-        : broker_(&b),
-          params_(p),
-          port_(std::make_shared<detail::udp_port>(b.io(), detail::random_bits())),
-          cookies_({detail::random_bits(), detail::random_bits()}, p.cookie_lifetime),
-          addresses_(std::make_shared<detail::address_counter>(
-              detail::siphash_key{detail::random_bits(), detail::random_bits()},
-              static_cast<std::uint32_t>(p.sessions_per_address))) {}
+    udp_listener(broker_core& b, const udp_params& p);
 
-    ~udp_listener() override { port_->close(); }
+    ~udp_listener() override;
 
     /// The transport's way to start, called by `broker::listen`.
     /// \param ec why it cannot listen at that address.
     /// \throws std::invalid_argument if a parameter is out of its range.
-    static std::shared_ptr<listener_base> start(broker_core& b, const udp_params& p, error_code& ec) {
-        p.check();
-        auto l = std::make_shared<udp_listener>(b, p);
-        const auto ip = boost::asio::ip::make_address(p.address, ec);
-        if (!ec)
-            l->port_->open({ip, p.port}, ec);
-        if (ec)
-            return nullptr;
-        l->port_->run(
-            [self = l.get()](const auto& from, std::string_view text) { self->received(from, text); });
-        return l;
-    }
+    static std::shared_ptr<listener_base> start(broker_core& b, const udp_params& p, error_code& ec);
 
     /// Sessions go on over the same socket, which is closed when the last has ended.
-    void stop() noexcept override {
-        stopped_ = true;
-        port_->close_when_unused();
-    }
-    bool drained() override { return port_->unused(); }
-    void abort() noexcept override { port_->close(); }
+    void stop() noexcept override;
+    bool drained() override;
+    void abort() noexcept override;
 
-    [[nodiscard]] std::uint16_t port() const noexcept override {
-        try {
-            return port_->local_endpoint().port();
-        } catch (...) {
-            return 0;
-        }
-    }
-    [[nodiscard]] std::string local_endpoint() const override {
-        const auto e = port_->local_endpoint();
-        const auto address = e.address().to_string();
-        return (e.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(e.port());
-    }
+    [[nodiscard]] std::uint16_t port() const noexcept override;
+    [[nodiscard]] std::string local_endpoint() const override;
 
 private:
-    using endpoint = detail::udp_port::endpoint;
+    using endpoint = boost::asio::ip::udp::endpoint;
 
-    void received(const endpoint& from, std::string_view text) {
-        const auto address = detail::address_bytes(from.address());
-        const auto bytes = detail::counted_address::bytes(address);
-        const auto now = services::now();
-        native_request r;
-        native_limits limits;
-        limits.request = params_.request_bytes;
-        // Its faults, if any, are the session's to tell, and only to a peer that has shown its address.
-        const bool bad = decoder_.decode(text, r, limits).failed();
-        const auto cookie = bad && r.cookie.empty() ? detail::find_cookie(text) : r.cookie;
-        auto* l = port_->find(from);
-        if (!cookies_.valid(cookie, bytes, from.port(), now)) {
-            // A session that still uses the cookie it had is told the new one, also in answer to a ping that
-            // is a few bytes shorter: nobody else knows that cookie.
-            const bool known = l && l->used_cookie(cookie);
-            return challenge(from, text.size(), known, cookies_.make(bytes, from.port(), now).view());
-        }
-        if (!l) {
-            if (stopped_ || !addresses_->try_add(bytes))
-                return broker_->refused("udp");
-            auto created = std::make_unique<udp_link>(
-                port_, from, params_.datagram_bytes, params_.request_bytes, params_.lease);
-            created->keep(std::make_shared<detail::counted_address>(addresses_, address));
-            l = created.get();
-            broker_->accept(std::move(created));
-            if (port_->find(from) != l)
-                return; // refused at once
-        }
-        l->uses_cookie(cookie);
-        l->received(text);
-    }
+    void received(const endpoint& from, std::string_view text);
 
     /// For strangers never longer than what drew it, so that nothing can be amplified by it.
-    void challenge(const endpoint& to, std::size_t drawn_by, bool known, std::string_view cookie) {
-        challenge_.clear();
-        append_native_challenge(challenge_, cookie);
-        if (known || challenge_.size() <= drawn_by)
-            port_->send(to, challenge_, nullptr);
-    }
+    void challenge(const endpoint& to, std::size_t drawn_by, bool known, std::string_view cookie);
 
     broker_core* broker_;
     udp_params params_;
@@ -174,3 +114,7 @@ struct udp {
 } // namespace transport
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/impl/udp_listener.hpp>
+#endif

@@ -1,8 +1,10 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_channel.hpp>
+#include <pusher/transport/stream_address.hpp>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
@@ -26,15 +28,6 @@
 
 namespace pusher::inline v0 {
 
-/// Where a stream listener listens.
-struct stream_address {
-    /// An IP address, such as `127.0.0.1`, `::` or `0.0.0.0`; or `unix:` and a path.
-    std::string address = "127.0.0.1";
-
-    /// 0: any that is free. Without meaning for Unix sockets.
-    std::uint16_t port = 0;
-};
-
 namespace detail {
 
 /// Accepts connections, one after another. Out of file descriptors or memory it waits a while instead of
@@ -43,149 +36,36 @@ class acceptor : public std::enable_shared_from_this<acceptor> {
 public:
     using endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-    acceptor(std::shared_ptr<services> s, std::size_t send_buffer)
-        : services_(std::move(s)),
-          acceptor_(services_->executor()),
-          backoff_(services_->executor()),
-          send_buffer_(send_buffer) {}
+    acceptor(std::shared_ptr<services> s, std::size_t send_buffer);
 
     acceptor(const acceptor&) = delete;
     acceptor& operator=(const acceptor&) = delete;
     ~acceptor() { remove_path(); }
 
     /// Binds and listens.
-    void open(const stream_address& where, int backlog, error_code& ec) {
-        namespace asio = boost::asio;
-        if (where.address.starts_with("unix:"))
-            return open_path(where.address.substr(5), backlog, ec);
-        const auto ip = asio::ip::make_address(where.address, ec);
-        if (ec)
-            return;
-        const asio::ip::tcp::endpoint e(ip, where.port);
-        acceptor_.open(endpoint(e).protocol(), ec);
-        if (!ec)
-            acceptor_.set_option(asio::socket_base::reuse_address(true), ec);
-        if (!ec && ip.is_v6())
-            acceptor_.set_option(asio::ip::v6_only(true), ec);
-        if (!ec)
-            acceptor_.bind(e, ec);
-        if (!ec)
-            listen(backlog, ec);
-    }
+    void open(const stream_address& where, int backlog, error_code& ec);
 
     /// \param accepted called with each socket, prepared; it may throw, which ends that connection.
     /// \param failed called with passing errors.
-    void run(std::function<void(stream_socket)> accepted, std::function<void(error_code)> failed) {
-        accepted_ = std::move(accepted);
-        failed_ = std::move(failed);
-        accept();
-    }
+    void run(std::function<void(stream_socket)> accepted, std::function<void(error_code)> failed);
 
-    void stop() noexcept {
-        stopped_ = true;
-        error_code ignored;
-        acceptor_.close(ignored);
-        backoff_.cancel();
-        remove_path();
-    }
+    void stop() noexcept;
 
     /// The address it listens at, with the port that was free; a Unix socket's is empty.
-    [[nodiscard]] boost::asio::ip::tcp::endpoint local_endpoint() const {
-        boost::asio::ip::tcp::endpoint ip;
-        error_code ec;
-        const auto e = acceptor_.local_endpoint(ec);
-        if (ec || (e.protocol().family() != AF_INET && e.protocol().family() != AF_INET6))
-            return ip;
-        ip.resize(e.size());
-        std::memcpy(ip.data(), e.data(), e.size());
-        return ip;
-    }
+    [[nodiscard]] boost::asio::ip::tcp::endpoint local_endpoint() const;
 
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:
-    void open_path(const std::string& path, int backlog, error_code& ec) {
-        namespace asio = boost::asio;
-        if (path.empty() || path.size() > 107) { // sockaddr_un
-            ec = path.empty() ? asio::error::make_error_code(asio::error::invalid_argument)
-                              : asio::error::make_error_code(asio::error::name_too_long);
-            return;
-        }
-        const asio::local::stream_protocol::endpoint e(path);
-        // A socket that nobody listens at is left from a process that was killed. Files that are no sockets
-        // refuse connections too, and stay.
-        asio::local::stream_protocol::socket probe(services_->executor());
-        probe.open({}, ec);
-        if (ec)
-            return;
-        probe.non_blocking(true, ec); // nor is a listener waited for that is busy
-        probe.connect(e, ec);
-        if (!ec) {
-            ec = asio::error::address_in_use;
-            return;
-        }
-        const bool refused = ec == asio::error::connection_refused;
-        if (refused && std::filesystem::is_socket(std::filesystem::symlink_status(path, ec)))
-            ::unlink(path.c_str());
-        ec = {};
-        acceptor_.open(asio::local::stream_protocol(), ec);
-        if (!ec)
-            acceptor_.bind(e, ec);
-        if (!ec) {
-            path_ = path;
-            listen(backlog, ec);
-        }
-    }
+    void open_path(const std::string& path, int backlog, error_code& ec);
 
-    void listen(int backlog, error_code& ec) {
-        // Or Asio passes over a connection that was gone early, and waits for the next one to come while
-        // others are in the backlog.
-        acceptor_.set_option(boost::asio::socket_base::enable_connection_aborted(true), ec);
-        if (!ec)
-            acceptor_.listen(backlog, ec);
-    }
+    void listen(int backlog, error_code& ec);
 
-    void remove_path() noexcept {
-        if (!path_.empty())
-            ::unlink(path_.c_str());
-        path_.clear();
-    }
+    void remove_path() noexcept;
 
-    void accept() {
-        acceptor_.async_accept([self = shared_from_this()](error_code ec, stream_socket socket) {
-            if (self->stopped_)
-                return;
-            if (ec)
-                return self->failed(ec);
-            prepare_socket(socket, self->send_buffer_);
-            // What fails with one connection, such as for lack of memory, must not end the listener.
-            try {
-                self->accepted_(std::move(socket));
-            } catch (const boost::system::system_error& e) {
-                ec = e.code();
-            } catch (const std::bad_alloc&) {
-                ec = boost::asio::error::no_memory;
-            } catch (...) {
-                ec = errc::handler_threw; // a channel factory of the host
-            }
-            if (ec && !self->stopped_)
-                return self->failed(ec);
-            if (!self->stopped_)
-                self->accept();
-        });
-    }
+    void accept();
 
-    void failed(error_code ec) {
-        failed_(ec);
-        // A connection that was gone before it was accepted is no reason to wait; all else is.
-        if (ec == boost::asio::error::connection_aborted)
-            return accept();
-        backoff_.expires_after(std::chrono::milliseconds(100));
-        backoff_.async_wait([self = shared_from_this()](error_code cancelled) {
-            if (!cancelled && !self->stopped_)
-                self->accept();
-        });
-    }
+    void failed(error_code ec);
 
     std::shared_ptr<services> services_;
     boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol> acceptor_;
@@ -200,3 +80,7 @@ private:
 } // namespace detail
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/transport/impl/acceptor.hpp>
+#endif

@@ -23,7 +23,8 @@ public:
     /// The channel takes bytes again.
     virtual void at_writable() = 0;
 
-    /// The connection is over; nothing else follows. `errc::peer_closed`: the peer ended it in good order.
+    /// The connection is over; nothing else follows. `errc::peer_closed`: the peer ended it in good order. If
+    /// it only ended its own direction (`channel::half_closed`), bytes may still be sent to it.
     virtual void at_end(error_code ec) = 0;
 
 protected:
@@ -57,6 +58,9 @@ public:
 
     /// Reads until `at_bytes` says no. Without effect while it reads.
     virtual void read() = 0;
+
+    /// Whether the peer has ended its direction, and may still take what is written, as TCP allows.
+    [[nodiscard]] virtual bool half_closed() const noexcept { return false; }
 
     /// Ends the sending direction when all that was taken is sent. Reading goes on.
     virtual void shutdown() noexcept = 0;

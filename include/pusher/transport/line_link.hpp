@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/error.hpp>
 #include <pusher/transport/stream_link.hpp>
@@ -40,59 +41,26 @@ public:
     [[nodiscard]] std::string_view transport() const noexcept override { return "tcp"; }
 
 private:
-    std::size_t feed(std::span<char> bytes) override {
-        const std::string_view text(bytes.data(), bytes.size());
-        std::size_t at = 0;
-        for (;;) {
-            const auto end = text.find('\n', at);
-            if (end == text.npos)
-                break;
-            auto line = text.substr(at, end - at);
-            std::string whole;
-            if (!begun_.empty()) {
-                whole = std::exchange(begun_, {});
-                whole.append(line);
-                line = whole;
-            }
-            if (line.ends_with('\r'))
-                line.remove_suffix(1);
-            if (line.size() > limits().request_bytes)
-                return too_long(text.size());
-            if (detail::is_http_request_line(line))
-                return fault(
-                    text.size(), errc::protocol_error,
-                    "this is not HTTP but the native dialect of pusher, a JSON object per line");
-            at = end + 1;
-            if (line.empty() ? !count() : !give(line))
-                return at;
-            if (state() != phase::open)
-                return text.size();
-        }
-        begun_.append(text.substr(at));
-        if (begun_.size() > limits().request_bytes + 1)
-            return too_long(text.size());
-        return text.size();
-    }
+    std::size_t feed(std::span<char> bytes) override;
 
-    std::size_t too_long(std::size_t all) {
-        return fault(all, errc::message_too_large, detail::request_too_long(limits().request_bytes));
-    }
+    [[nodiscard]] bool serves_half_closed() const noexcept override { return true; }
 
-    std::size_t fault(std::size_t all, errc why, std::string_view text) {
-        begun_ = {};
-        if (state() == phase::open)
-            owner()->at_fault(why, text);
-        return all;
-    }
+    /// What the last line feed did not end is a line too.
+    void feed_end() override;
+
+    std::size_t too_long(std::size_t all);
+
+    std::size_t fault(std::size_t all, errc why, std::string_view text);
 
     void say_goodbye(
         const close_reason& reason, std::optional<std::chrono::milliseconds> retry,
-        std::string& out) override {
-        append_native_close(out, reason, retry);
-        out += '\n';
-    }
+        std::string& out) override;
 
     std::string begun_; ///< a line that has not ended
 };
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/transport/impl/line_link.hpp>
+#endif

@@ -48,6 +48,9 @@ public:
     /// The link takes bytes again.
     virtual void at_writable() = 0;
 
+    /// Whether the link was given all that is for its peer by now.
+    [[nodiscard]] virtual bool caught_up() const noexcept = 0;
+
     /// The link is gone: nothing else follows. Success: both sides said goodbye.
     virtual void at_closed(const close_reason& reason) = 0;
 

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/detail/timer_queue.hpp>
 #include <pusher/error.hpp>
 
@@ -33,10 +34,7 @@ class services : public std::enable_shared_from_this<services> {
 public:
     using time_point = std::chrono::steady_clock::time_point;
 
-    explicit services(const boost::asio::any_io_executor& executor)
-        : executor_(executor),
-          timer_(executor),
-          timers_(std::chrono::milliseconds(100), now()) {}
+    explicit services(const boost::asio::any_io_executor& executor);
 
     [[nodiscard]] const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
 
@@ -86,21 +84,7 @@ public:
     }
 
 private:
-    void wait() {
-        waits_until_ = timers_.next_deadline();
-        if (waits_until_ == time_point::max())
-            return;
-        timer_.expires_at(waits_until_);
-        timer_.async_wait([self = weak_from_this()](error_code ec) {
-            const auto s = self.lock();
-            if (!s || s->stopped_ || ec)
-                return;
-            s->waits_until_ = time_point::max();
-            s->timers_.advance(now(), [](detail::timer_node& n) { static_cast<timeout&>(n).at_timeout(); });
-            if (!s->stopped_)
-                s->wait();
-        });
-    }
+    void wait();
 
     boost::asio::any_io_executor executor_;
     boost::asio::steady_timer timer_;
@@ -111,3 +95,7 @@ private:
 };
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/transport/impl/services.hpp>
+#endif

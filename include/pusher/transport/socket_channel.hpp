@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/transport/channel.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_executor.hpp>
@@ -88,123 +89,46 @@ std::string peer_address_bytes(const Socket& socket) {
 class socket_channel final : public channel {
 public:
     /// Takes the socket out of `socket`, which may be of any context.
-    socket_channel(stream_socket socket, std::shared_ptr<services> s)
-        : services_(std::move(s)),
-          socket_(detail::socket_executor(*services_)) {
-        error_code ec;
-        const auto protocol = socket.local_endpoint(ec).protocol();
-        const auto handle = socket.release(ec);
-        if (!ec)
-            socket_.assign(protocol, handle, ec);
-        if (!ec)
-            socket_.non_blocking(true, ec);
-    }
+    socket_channel(stream_socket socket, std::shared_ptr<services> s);
 
-    std::size_t write(std::span<const char> bytes) noexcept override {
-        if (failed_ || waits_to_write_)
-            return 0;
-        std::size_t done = 0;
-        while (done != bytes.size()) {
-            error_code ec;
-            const auto n =
-                socket_.write_some(boost::asio::buffer(bytes.data() + done, bytes.size() - done), ec);
-            done += n;
-            if (!ec && done == bytes.size())
-                break;
-            if (ec && ec != boost::asio::error::would_block && ec != boost::asio::error::try_again) {
-                fail(ec);
-                break;
-            }
-            // A short write means that the socket's buffer is full: trying again would only cost a call.
-            wait_to_write();
-            break;
-        }
-        return done;
-    }
+    std::size_t write(std::span<const char> bytes) noexcept override;
 
-    void read() override {
-        if (reads_ || failed_)
-            return;
-        reads_ = true;
-        wait_to_read();
-    }
+    [[nodiscard]] bool half_closed() const noexcept override { return read_all_ && !failed_; }
 
-    void shutdown() noexcept override {
-        error_code ignored;
-        socket_.shutdown(boost::asio::socket_base::shutdown_send, ignored);
-    }
+    void read() override;
 
-    void close() noexcept override {
-        set_user(nullptr);
-        failed_ = true;
-        error_code ignored;
-        socket_.close(ignored);
-    }
+    void shutdown() noexcept override;
+
+    void close() noexcept override;
 
     [[nodiscard]] std::size_t unsent() const noexcept override { return detail::unsent_bytes(socket_); }
 
-    [[nodiscard]] std::string peer() const override {
-        error_code ec;
-        const auto e = socket_.remote_endpoint(ec);
-        return ec ? std::string("?") : detail::endpoint_text(e);
-    }
+    [[nodiscard]] std::string peer() const override;
 
     [[nodiscard]] std::string peer_address() const override { return detail::peer_address_bytes(socket_); }
 
 private:
     using self_ptr = boost::intrusive_ptr<socket_channel>;
 
-    void wait_to_read() {
-        socket_.async_wait(boost::asio::socket_base::wait_read, [self = self_ptr(this)](error_code ec) {
-            if (self->user())
-                self->readable(ec);
-        });
-    }
+    void wait_to_read();
 
-    void readable(error_code ec) {
-        const auto room = services_->read_buffer();
-        std::size_t n = 0;
-        if (!ec)
-            n = socket_.read_some(boost::asio::buffer(room.data(), room.size()), ec);
-        if (ec == boost::asio::error::would_block || ec == boost::asio::error::try_again)
-            return wait_to_read();
-        if (ec) {
-            failed_ = true;
-            user()->at_end(ec == boost::asio::error::eof ? error_code(errc::peer_closed) : ec);
-            return;
-        }
-        // The connection may get another user inside, who begins to read by itself.
-        reads_ = false;
-        if (user()->at_bytes(room.subspan(0, n)) && user())
-            read();
-    }
+    void readable(error_code ec);
 
-    void wait_to_write() noexcept {
-        waits_to_write_ = true;
-        socket_.async_wait(boost::asio::socket_base::wait_write, [self = self_ptr(this)](error_code ec) {
-            self->waits_to_write_ = false;
-            if (!self->user() || self->failed_)
-                return;
-            if (ec)
-                return self->fail(ec);
-            self->user()->at_writable();
-        });
-    }
+    void wait_to_write() noexcept;
 
     /// Reports the end, but not from inside a call of the user's.
-    void fail(error_code ec) noexcept {
-        failed_ = true;
-        services_->post([self = self_ptr(this), ec] {
-            if (self->user())
-                self->user()->at_end(ec);
-        });
-    }
+    void fail(error_code ec) noexcept;
 
     std::shared_ptr<services> services_;
     boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, detail::socket_executor> socket_;
     bool reads_ = false;
     bool waits_to_write_ = false;
+    bool read_all_ = false; ///< the peer has ended its direction
     bool failed_ = false;
 };
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/transport/impl/socket_channel.hpp>
+#endif

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/dialect/sse_encode.hpp>
 #include <pusher/transport/stream_link.hpp>
 
@@ -14,13 +15,9 @@ namespace pusher::inline v0 {
 class sse_link final : public stream_link {
 public:
     sse_link(
-        channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits, sse_form form)
-        : stream_link(std::move(c), std::move(s), std::move(limits)),
-          form_(form) {}
+        channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits, sse_form form);
 
-    [[nodiscard]] framing frames() const noexcept override {
-        return form_ == sse_form::payload ? framing::sse : framing::sse_envelope;
-    }
+    [[nodiscard]] framing frames() const noexcept override;
     [[nodiscard]] std::string_view transport() const noexcept override { return "sse"; }
 
 private:
@@ -29,14 +26,9 @@ private:
 
     void say_goodbye(
         const close_reason& reason, std::optional<std::chrono::milliseconds> retry,
-        std::string& out) override {
-        append_sse_close(out, reason, retry);
-    }
+        std::string& out) override;
 
-    void heartbeat() override {
-        if (!control_waits())
-            control([](std::string& out) { out += sse_keep_alive; });
-    }
+    void heartbeat() override;
 
     [[nodiscard]] bool expects_traffic() const noexcept override { return false; }
 
@@ -44,3 +36,7 @@ private:
 };
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/transport/impl/sse_link.hpp>
+#endif

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/config.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 #include <pusher/transport/stream_link.hpp>
 
@@ -51,43 +52,17 @@ private:
         }
     };
 
-    std::size_t feed(std::span<char> bytes) override {
-        const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
-        const auto result = decoder_.feed(bytes, most, visitor{*this});
-        if (result.fault != websocket_fault::none && state() == phase::open) {
-            failed_ = true;
-            end(to_close_reason(result.fault));
-        }
-        return result.consumed;
-    }
+    std::size_t feed(std::span<char> bytes) override;
 
-    void answer_close(std::uint16_t code) {
-        const close_reason reason{
-            static_cast<close_code>(code == websocket_no_status ? 1000 : code), errc::peer_closed, {}};
-        answered_ = code;
-        end(reason);
-    }
+    void answer_close(std::uint16_t code);
 
     void say_goodbye(
         const close_reason& reason, std::optional<std::chrono::milliseconds> retry,
-        std::string& out) override {
-        // A peer's own code is echoed, its absence too.
-        const auto code = answered_ != 0 ? answered_ : static_cast<std::uint16_t>(reason.code);
-        auto text = reason.text;
-        if (retry && answered_ == 0)
-            text += "; retry after " + std::to_string(retry->count()) + " ms";
-        append_close_frame(out, code, text);
-    }
+        std::string& out) override;
 
-    void more_control() override {
-        if (const auto payload = std::exchange(late_pong_, nullptr))
-            control([&](std::string& out) { append_frame(out, websocket_opcode::pong, *payload); });
-    }
+    void more_control() override;
 
-    void heartbeat() override {
-        if (!control_waits())
-            control([](std::string& out) { append_frame(out, websocket_opcode::ping, {}); });
-    }
+    void heartbeat() override;
 
     /// After a fault nothing that the peer sends can be understood, its goodbye neither (RFC 6455, section
     /// 7.1.7).
@@ -101,3 +76,7 @@ private:
 };
 
 } // namespace pusher::inline v0
+
+#if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/transport/impl/websocket_link.hpp>
+#endif

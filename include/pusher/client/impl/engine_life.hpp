@@ -12,7 +12,7 @@
 
 namespace pusher::inline v0::detail {
 
-inline client_engine::client_engine(
+PUSHER_DECL client_engine::client_engine(
     const boost::asio::any_io_executor& executor, client_params p, client_environment e)
     : params_(std::move(p)),
       url_(params_.check()),
@@ -26,7 +26,7 @@ inline client_engine::client_engine(
 
 // ---- the beginning
 
-inline void client_engine::run(std::shared_ptr<client_run_op> op) {
+PUSHER_DECL void client_engine::run(std::shared_ptr<client_run_op> op) {
     if (closed_)
         return op->complete(errc::closed);
     if (run_)
@@ -35,7 +35,7 @@ inline void client_engine::run(std::shared_ptr<client_run_op> op) {
     attempt();
 }
 
-inline void client_engine::attempt() {
+PUSHER_DECL void client_engine::attempt() {
     held_back_ = false;
     phase_ = phase::connecting;
     phase_deadline_ = clock_->now() + params_.connect_timeout;
@@ -48,7 +48,7 @@ inline void client_engine::attempt() {
     });
 }
 
-inline void client_engine::dialled(error_code ec, channel_ptr c) {
+PUSHER_DECL void client_engine::dialled(error_code ec, channel_ptr c) {
     if (phase_ != phase::connecting || connection_) {
         if (c)
             c->close();
@@ -74,7 +74,7 @@ inline void client_engine::dialled(error_code ec, channel_ptr c) {
 }
 
 /// Both are sent at once: the hub answers in order.
-inline void client_engine::at_connected() {
+PUSHER_DECL void client_engine::at_connected() {
     phase_ = phase::greeting;
     native_request hello;
     hello.action = native_action::hello;
@@ -89,7 +89,7 @@ inline void client_engine::at_connected() {
     schedule();
 }
 
-inline void client_engine::opened() {
+PUSHER_DECL void client_engine::opened() {
     phase_ = phase::open;
     phase_deadline_ = time_point::max();
     open_since_ = pinged_ = clock_->now();
@@ -108,13 +108,13 @@ inline void client_engine::opened() {
 // ---- the end
 
 /// Ends the connection from this side.
-inline void client_engine::lose(client_end end) {
+PUSHER_DECL void client_engine::lose(client_end end) {
     if (connection_)
         connection_->close(end.answer);
     broken(std::move(end));
 }
 
-inline void client_engine::broken(client_end end) {
+PUSHER_DECL void client_engine::broken(client_end end) {
     const auto gone = std::exchange(connection_, nullptr);
     const bool was_open = phase_ == phase::open;
     if (phase_ == phase::closing) {
@@ -147,7 +147,7 @@ inline void client_engine::broken(client_end end) {
 }
 
 /// Ends `async_run`; it may be called again.
-inline void client_engine::stop(error_code run_result, client_disconnected why) {
+PUSHER_DECL void client_engine::stop(error_code run_result, client_disconnected why) {
     connector_->cancel();
     if (const auto gone = std::exchange(connection_, nullptr))
         gone->close(static_cast<std::uint16_t>(close_code::normal));
@@ -160,7 +160,7 @@ inline void client_engine::stop(error_code run_result, client_disconnected why) 
     end_run(run_result);
 }
 
-inline void client_engine::end_run(error_code ec) {
+PUSHER_DECL void client_engine::end_run(error_code ec) {
     phase_deadline_ = time_point::max();
     held_back_ = false;
     if (const auto op = std::exchange(run_, nullptr))
@@ -168,7 +168,7 @@ inline void client_engine::end_run(error_code ec) {
     rearm();
 }
 
-inline void client_engine::cancel_run(const client_run_op& op) {
+PUSHER_DECL void client_engine::cancel_run(const client_run_op& op) {
     if (run_.get() != &op || shut_)
         return;
     if (phase_ == phase::closing) {
@@ -181,7 +181,7 @@ inline void client_engine::cancel_run(const client_run_op& op) {
     stop(aborted, {aborted, 0, {}, {}});
 }
 
-inline void client_engine::close() {
+PUSHER_DECL void client_engine::close() {
     if (closed_)
         return;
     closed_ = true;
@@ -201,7 +201,7 @@ inline void client_engine::close() {
     keep->end(static_cast<std::uint16_t>(close_code::normal));
 }
 
-inline void client_engine::shut() noexcept {
+PUSHER_DECL void client_engine::shut() noexcept {
     shut_ = closed_ = true;
     connector_->cancel();
     clock_->cancel();
@@ -218,7 +218,7 @@ inline void client_engine::shut() noexcept {
 
 // ---- time
 
-inline void client_engine::tick() {
+PUSHER_DECL void client_engine::tick() {
     armed_ = time_point::max();
     const auto now = clock_->now();
     if (now >= phase_deadline_) {
@@ -259,7 +259,7 @@ inline void client_engine::tick() {
 }
 
 /// Ends what has waited too long.
-inline void client_engine::expire(time_point now) {
+PUSHER_DECL void client_engine::expire(time_point now) {
     for (auto& r : unsent_)
         if (r.unsubscribe && r.deadline <= now) { // it is sent all the same
             r.complete(client_errc::no_answer);
@@ -292,7 +292,7 @@ inline void client_engine::expire(time_point now) {
     lose(std::move(end));
 }
 
-inline client_engine::milliseconds client_engine::ping_interval() const noexcept {
+PUSHER_DECL client_engine::milliseconds client_engine::ping_interval() const noexcept {
     auto interval = params_.ping_interval;
     if (heartbeat_.count() > 0)
         interval = std::min(interval, heartbeat_ / 3);
@@ -300,7 +300,7 @@ inline client_engine::milliseconds client_engine::ping_interval() const noexcept
 }
 
 /// Keeps the hub from thinking that this side is gone, and finds out whether the hub is.
-inline void client_engine::watch(time_point now) {
+PUSHER_DECL void client_engine::watch(time_point now) {
     if (connection_->paused()) {
         asked_.reset();
     } else if (asked_ && now >= *asked_ + params_.request_timeout) {
@@ -320,12 +320,12 @@ inline void client_engine::watch(time_point now) {
     keep->flush();
 }
 
-inline void client_engine::at_heard() {
+PUSHER_DECL void client_engine::at_heard() {
     heard_ = clock_->now();
     asked_.reset();
 }
 
-inline void client_engine::arm(time_point when) {
+PUSHER_DECL void client_engine::arm(time_point when) {
     if (shut_ || when >= armed_)
         return;
     armed_ = when;
@@ -336,7 +336,7 @@ inline void client_engine::arm(time_point when) {
 }
 
 /// Arms for the earliest of all deadlines; without one nothing is kept waiting.
-inline void client_engine::rearm() {
+PUSHER_DECL void client_engine::rearm() {
     auto next = phase_deadline_;
     for (const auto* queue : {&unsent_, &sent_})
         for (const auto& r : *queue)
@@ -358,7 +358,7 @@ inline void client_engine::rearm() {
 // ---- turns
 
 /// What this turn of the event loop brings is sent together.
-inline void client_engine::schedule() {
+PUSHER_DECL void client_engine::schedule() {
     if (std::exchange(scheduled_, true))
         return;
     boost::asio::post(executor(), [weak = weak_from_this()] {
@@ -367,7 +367,7 @@ inline void client_engine::schedule() {
     });
 }
 
-inline void client_engine::turn() {
+PUSHER_DECL void client_engine::turn() {
     scheduled_ = false;
     if (held_back_ && !inbox_.crowded())
         attempt();
@@ -382,7 +382,7 @@ inline void client_engine::turn() {
     }
 }
 
-inline void client_engine::hand_over() {
+PUSHER_DECL void client_engine::hand_over() {
     if (receiver_ && receiver_->done()) // cancelled; what is queued stays for the next
         receiver_.reset();
     if (receiver_ && !inbox_.empty())
@@ -393,14 +393,14 @@ inline void client_engine::hand_over() {
         schedule();
 }
 
-inline void client_engine::receive(std::shared_ptr<client_receive_op> op) {
+PUSHER_DECL void client_engine::receive(std::shared_ptr<client_receive_op> op) {
     if (receiver_ && !receiver_->done())
         return op->complete(errc::receive_pending, {});
     receiver_ = std::move(op);
     hand_over();
 }
 
-inline void client_engine::set_token(std::string token) {
+PUSHER_DECL void client_engine::set_token(std::string token) {
     auto checked = params_;
     checked.token = std::move(token);
     static_cast<void>(checked.check());

@@ -13,14 +13,14 @@ namespace pusher::inline v0::detail {
 
 // ---- making requests
 
-inline client_request client_engine::make(client_request::kind what) {
+PUSHER_DECL client_request client_engine::make(client_request::kind what) {
     client_request r{what};
     r.id = ++last_id_;
     return r;
 }
 
 /// Sends a request of the engine's own, ahead of the user's.
-inline void client_engine::send_now(client_request r, native_request& text) {
+PUSHER_DECL void client_engine::send_now(client_request r, native_request& text) {
     const auto id = std::to_string(r.id);
     text.request_id = id;
     append_native_request(r.text, text);
@@ -30,7 +30,7 @@ inline void client_engine::send_now(client_request r, native_request& text) {
 }
 
 /// Whether there is room for one more request of the user.
-inline error_code client_engine::admit(std::size_t size) {
+PUSHER_DECL error_code client_engine::admit(std::size_t size) {
     if (closed_)
         return errc::closed;
     if (max_request_ != 0 && size > max_request_)
@@ -45,7 +45,7 @@ inline error_code client_engine::admit(std::size_t size) {
     return fits() ? error_code() : errc::queue_full;
 }
 
-inline void client_engine::enqueue(client_request r) {
+PUSHER_DECL void client_engine::enqueue(client_request r) {
     ++user_requests_;
     request_bytes_ += r.text.size();
     r.deadline = clock_->now() + params_.request_timeout;
@@ -55,14 +55,14 @@ inline void client_engine::enqueue(client_request r) {
 }
 
 /// A request leaves the queues.
-inline void client_engine::forget(client_request& r) noexcept {
+PUSHER_DECL void client_engine::forget(client_request& r) noexcept {
     if (!r.of_user())
         return;
     --user_requests_;
     request_bytes_ -= r.text.size();
 }
 
-inline native_overflow to_native(const std::optional<overflow_policy>& o) noexcept {
+PUSHER_DECL native_overflow to_native(const std::optional<overflow_policy>& o) noexcept {
     if (!o)
         return native_overflow::unset;
     switch (*o) {
@@ -73,7 +73,7 @@ inline native_overflow to_native(const std::optional<overflow_policy>& o) noexce
     return native_overflow::disconnect;
 }
 
-inline native_request make_subscribe(
+PUSHER_DECL native_request make_subscribe(
     std::string_view id, const client_subscription& s, std::size_t history,
     const std::optional<topic_position>& resume) {
     native_request text;
@@ -89,7 +89,7 @@ inline native_request make_subscribe(
     return text;
 }
 
-inline native_request make_unsubscribe(std::string_view id, const client_subscription& s) {
+PUSHER_DECL native_request make_unsubscribe(std::string_view id, const client_subscription& s) {
     native_request text;
     text.request_id = id;
     text.action = native_action::unsubscribe;
@@ -100,7 +100,7 @@ inline native_request make_unsubscribe(std::string_view id, const client_subscri
 }
 
 /// Whether a subscription may be asked for: those that are not answered yet count as well.
-inline bool client_engine::has_room_for(const client_subscription_name& name) {
+PUSHER_DECL bool client_engine::has_room_for(const client_subscription_name& name) {
     if (subscriptions_.size() + user_requests_ < params_.subscriptions || subscriptions_.find(name))
         return true;
     std::set<client_subscription_name> asked;
@@ -112,7 +112,7 @@ inline bool client_engine::has_room_for(const client_subscription_name& name) {
     return asked.contains(name) || subscriptions_.size() + asked.size() < params_.subscriptions;
 }
 
-inline void client_engine::subscribe(
+PUSHER_DECL void client_engine::subscribe(
     std::shared_ptr<client_subscribe_op> op, std::string_view topic, const subscribe_options& o) {
     const auto refuse = [&op](error_code ec) { op->complete(ec, {}); };
     const bool exact = o.match == match_mode::exact;
@@ -137,7 +137,7 @@ inline void client_engine::subscribe(
     enqueue(std::move(r));
 }
 
-inline void client_engine::unsubscribe(
+PUSHER_DECL void client_engine::unsubscribe(
     std::shared_ptr<client_unsubscribe_op> op, std::string_view topic, std::string_view type,
     match_mode match) {
     auto r = make(client_request::kind::unsubscribe);
@@ -159,7 +159,7 @@ inline void client_engine::unsubscribe(
 }
 
 /// What was to be subscribed to is not any more.
-inline void client_engine::drop_unsent_subscribes(
+PUSHER_DECL void client_engine::drop_unsent_subscribes(
     std::deque<client_request>& from, const client_subscription_name& name) {
     using kind = client_request::kind;
     take_out(
@@ -171,7 +171,7 @@ inline void client_engine::drop_unsent_subscribes(
         });
 }
 
-inline void client_engine::publish(
+PUSHER_DECL void client_engine::publish(
     std::shared_ptr<client_publish_op> op, std::string_view topic, std::string_view payload,
     const client_publish_options& o) {
     const auto refuse = [&op](error_code ec) { op->complete(ec, {}); };
@@ -204,7 +204,7 @@ inline void client_engine::publish(
     enqueue(std::move(r));
 }
 
-inline void client_engine::cancel_publish(client_publish_op& op, boost::asio::cancellation_type how) {
+PUSHER_DECL void client_engine::cancel_publish(client_publish_op& op, boost::asio::cancellation_type how) {
     using boost::asio::cancellation_type;
     const bool sent = std::any_of(
         sent_.begin(), sent_.end(), [&op](const client_request& r) { return r.publish.get() == &op; });
@@ -215,7 +215,7 @@ inline void client_engine::cancel_publish(client_publish_op& op, boost::asio::ca
 }
 
 /// Asks for a subscription on a new connection.
-inline void client_engine::restore(client_subscription& s, bool incomplete) {
+PUSHER_DECL void client_engine::restore(client_subscription& s, bool incomplete) {
     auto r = make(client_request::kind::restore);
     r.subscription = std::make_unique<client_subscription>(s);
     r.incomplete = incomplete;
@@ -227,7 +227,7 @@ inline void client_engine::restore(client_subscription& s, bool incomplete) {
 
 // ---- sending
 
-inline void client_engine::pump() {
+PUSHER_DECL void client_engine::pump() {
     if (phase_ != phase::open)
         return;
     const auto keep = connection_;
@@ -268,7 +268,7 @@ inline void client_engine::pump() {
 /// A publish may have been done or not; it is not repeated. A subscribe whose answer did not come has brought
 /// nothing yet, and the session that it was for is gone: asked for again, it is as if it had been asked only
 /// then. What was to be unsubscribed is.
-inline void client_engine::settle(bool keep_unsent, error_code unsent_error) {
+PUSHER_DECL void client_engine::settle(bool keep_unsent, error_code unsent_error) {
     using kind = client_request::kind;
     auto sent = std::exchange(sent_, {});
     auto unsent = std::exchange(unsent_, {});
@@ -301,7 +301,7 @@ inline void client_engine::settle(bool keep_unsent, error_code unsent_error) {
 
 // ---- answers
 
-inline bool client_engine::at_message(std::string_view text) {
+PUSHER_DECL bool client_engine::at_message(std::string_view text) {
     using kind = native_incoming::kind;
     if (const auto ec = decoder_.decode(text, incoming_)) {
         client_end end;
@@ -346,7 +346,7 @@ inline bool client_engine::at_message(std::string_view text) {
 }
 
 /// \return false if there is no such request.
-inline bool client_engine::answer(const native_incoming& in) {
+PUSHER_DECL bool client_engine::answer(const native_incoming& in) {
     using kind = client_request::kind;
     const auto& reply = in.reply;
     if (reply.request_id == client_ping_id)
@@ -384,7 +384,7 @@ inline bool client_engine::answer(const native_incoming& in) {
     return true;
 }
 
-inline void client_engine::greeted(client_request& r, const native_incoming& in) {
+PUSHER_DECL void client_engine::greeted(client_request& r, const native_incoming& in) {
     const auto& reply = in.reply;
     if (!reply.ok) {
         client_end end;
@@ -406,14 +406,14 @@ inline void client_engine::greeted(client_request& r, const native_incoming& in)
 }
 
 /// Ends a subscription that the hub has got, and that nobody wants.
-inline void client_engine::undo(const client_subscription& s) {
+PUSHER_DECL void client_engine::undo(const client_subscription& s) {
     auto r = make(client_request::kind::unsubscribe);
     append_native_request(r.text, make_unsubscribe(std::to_string(r.id), s));
     unsent_.push_front(std::move(r));
     schedule();
 }
 
-inline void client_engine::subscribed(client_request& r, const native_reply& reply) {
+PUSHER_DECL void client_engine::subscribed(client_request& r, const native_reply& reply) {
     const auto name = r.subscription->name();
     auto* const known = subscriptions_.find(name);
     if (r.abandoned() && !known && !r.unsubscribed && (reply.ok || r.undo)) {
@@ -447,7 +447,7 @@ inline void client_engine::subscribed(client_request& r, const native_reply& rep
         r.subscribe->complete({}, {reply.recovered, reply.position, {}});
 }
 
-inline void client_engine::restored(client_request& r, const native_reply& reply) {
+PUSHER_DECL void client_engine::restored(client_request& r, const native_reply& reply) {
     const auto name = r.subscription->name();
     auto* const s = subscriptions_.find(name);
     if (!s)

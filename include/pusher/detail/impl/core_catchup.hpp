@@ -7,7 +7,7 @@
 
 namespace pusher::inline v0::detail {
 
-inline void
+PUSHER_DECL void
 core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo) {
     auto& g = *groups_[s.subs[sub].group];
     close_run(t); // what was published before is not covered by the cursor, and is in runs of its own
@@ -23,7 +23,7 @@ core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uin
     schedule_catchup(s);
 }
 
-inline void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
+PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     if (!s.catching) // all its cursors were dropped at once
         return;
     auto& cursors = s.catching->cursors;
@@ -46,7 +46,7 @@ inline void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
 }
 
 /// Whether live subscriptions need a cursor, whose own subscription has ended, for what came since it began.
-inline bool core::relied_on(const subscriber_base& s, const cursor& c) const {
+PUSHER_DECL bool core::relied_on(const subscriber_base& s, const cursor& c) const {
     for (const auto& other : s.catching->cursors)
         if (other.get() != &c && other->topic == c.topic && other->born <= c.born)
             return false; // it brings the same
@@ -57,14 +57,14 @@ inline bool core::relied_on(const subscriber_base& s, const cursor& c) const {
 }
 
 /// Takes a cursor out of its topic's list.
-inline void core::forget(const cursor& c) {
+PUSHER_DECL void core::forget(const cursor& c) {
     auto& of_topic = *c.topic->cursors;
     of_topic.erase(std::find(of_topic.begin(), of_topic.end(), &c));
     if (of_topic.empty())
         c.topic->cursors.reset();
 }
 
-inline void core::stop_cursors(subscriber_base& s) {
+PUSHER_DECL void core::stop_cursors(subscriber_base& s) {
     if (!s.catching)
         return;
     for (const auto& c : s.catching->cursors) {
@@ -77,7 +77,7 @@ inline void core::stop_cursors(subscriber_base& s) {
         s.catching.reset();
 }
 
-inline void core::schedule_catchup(subscriber_base& s) {
+PUSHER_DECL void core::schedule_catchup(subscriber_base& s) {
     if (s.scheduled)
         return;
     s.scheduled = true;
@@ -86,7 +86,7 @@ inline void core::schedule_catchup(subscriber_base& s) {
 }
 
 /// One bounded batch for each that has something to read: a long replay starves nobody.
-inline void core::run_catchups() {
+PUSHER_DECL void core::run_catchups() {
     auto now = std::exchange(catchups_, {});
     for (const auto& s : now) {
         s->scheduled = false;
@@ -99,7 +99,7 @@ inline void core::run_catchups() {
 }
 
 /// For how many subscribers a message is that only cursors will bring.
-inline std::size_t core::count_catching(
+PUSHER_DECL std::size_t core::count_catching(
     const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence) {
     std::size_t count = 0;
     next_stamp();
@@ -114,7 +114,7 @@ inline std::size_t core::count_catching(
 }
 
 /// Whether a message from history is for the subscriber.
-inline bool core::wants(
+PUSHER_DECL bool core::wants(
     const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
     std::uint64_t offset) const {
     const auto type = r.type_of(index);
@@ -137,7 +137,7 @@ inline bool core::wants(
 }
 
 /// Tells a handler what it missed. \return false if it has no more to read, or left.
-inline bool core::tell_gaps(handler_subscriber& s) {
+PUSHER_DECL bool core::tell_gaps(handler_subscriber& s) {
     while (!s.catching->gaps.empty()) {
         const auto g = s.catching->gaps.take(0);
         observe_gap(s, g.view());
@@ -151,7 +151,7 @@ inline bool core::tell_gaps(handler_subscriber& s) {
     return true;
 }
 
-inline void core::read_on(subscriber_base& s) {
+PUSHER_DECL void core::read_on(subscriber_base& s) {
     constexpr std::size_t most_read = 1024; // those of other types are read too
     auto* const queue = s.what == subscriber_base::kind::queue ? static_cast<queue_subscriber*>(&s) : nullptr;
     const subscriber_ptr keep(&s);
@@ -230,7 +230,7 @@ inline void core::read_on(subscriber_base& s) {
 
 /// The hand-over: everything that was published has been read, and what comes now finds the subscriptions in
 /// their groups. Nothing can be published in between.
-inline void core::go_live(subscriber_base& s) {
+PUSHER_DECL void core::go_live(subscriber_base& s) {
     const auto done = std::move(s.catching);
     for (const auto& c : done->cursors) {
         forget(*c);
@@ -243,7 +243,7 @@ inline void core::go_live(subscriber_base& s) {
     }
 }
 
-inline void core::tell_gap(subscriber_base& s, pending_gap g) {
+PUSHER_DECL void core::tell_gap(subscriber_base& s, pending_gap g) {
     if (s.what == subscriber_base::kind::queue) {
         auto& queue = static_cast<queue_subscriber&>(s);
         if (queue.overflowed)
@@ -258,7 +258,7 @@ inline void core::tell_gap(subscriber_base& s, pending_gap g) {
 }
 
 /// A history forgets a message that some subscribers have not come to.
-inline void core::trimmed(topic_state& t, const history::place& p, std::uint64_t offset) {
+PUSHER_DECL void core::trimmed(topic_state& t, const history::place& p, std::uint64_t offset) {
     const run& r = *p.messages;
     next_stamp();
     for (auto* const c : *t.cursors) {

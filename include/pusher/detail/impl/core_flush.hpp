@@ -7,7 +7,7 @@
 
 namespace pusher::inline v0::detail {
 
-inline void core::flush() {
+PUSHER_DECL void core::flush() {
     scheduled_ = false;
     end_turn();
     if (dispatching_) // called from inside a handler; others must not be called within it
@@ -19,7 +19,7 @@ inline void core::flush() {
 }
 
 /// Writes what the turn brought. No handler runs inside, and no link calls back.
-inline void core::end_turn() {
+PUSHER_DECL void core::end_turn() {
     if (turn_.empty() || flushing_)
         return;
     const scoped_flag guard(flushing_);
@@ -51,7 +51,7 @@ inline void core::end_turn() {
 
 /// Works out which messages of the turn's log, and which replies, are for one session.
 /// \return false if there is nothing but what its cursors will bring.
-inline bool core::select(queue_subscriber& s, std::uint32_t head) {
+PUSHER_DECL bool core::select(queue_subscriber& s, std::uint32_t head) {
     const auto words = turn_.bitmap_words();
     selection_.assign(words, 0);
     selected_replies_.clear();
@@ -113,7 +113,7 @@ void core::for_each_selected(OnMessage&& on_message, OnReply&& on_reply) {
     replies_before(turn_.messages());
 }
 
-inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
+PUSHER_DECL void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (s.overflowed)
         return forget_turn(s, head, drop_cause::disconnected);
     const auto& first = turn_.node_at(head);
@@ -146,7 +146,7 @@ inline void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
 }
 
 /// The usual case: all that a session gets is one run. Its bytes go out as they are.
-inline void core::write_slice(queue_subscriber& s, const run_ptr& r) {
+PUSHER_DECL void core::write_slice(queue_subscriber& s, const run_ptr& r) {
     const auto& encoded = r->encode(*s.as, params_.sequence_epoch);
     if (encoded.has_holes) {
         box_of(s).add(r, 0, static_cast<std::uint32_t>(r->size()));
@@ -175,7 +175,7 @@ inline void core::write_slice(queue_subscriber& s, const run_ptr& r) {
 }
 
 /// Several runs or replies: merged by publish order into one buffer, and written in pieces of bounded size.
-inline void core::write_selected(queue_subscriber& s) {
+PUSHER_DECL void core::write_selected(queue_subscriber& s) {
     std::size_t done = 0; // frames that the connection has, whole or in part
     bool blocked = false;
     bool hole = false; // a message that the encoding cannot carry
@@ -236,7 +236,7 @@ inline void core::write_selected(queue_subscriber& s) {
 }
 
 /// Queues what is selected, but for the first `skip` frames, which the connection has.
-inline void core::park_selected(queue_subscriber& s, std::size_t skip) {
+PUSHER_DECL void core::park_selected(queue_subscriber& s, std::size_t skip) {
     auto& box = box_of(s);
     for_each_selected(
         [&](const run_ptr& r, std::uint32_t index) {
@@ -258,7 +258,7 @@ inline void core::park_selected(queue_subscriber& s, std::size_t skip) {
 }
 
 /// Counts a message that is lost to a subscriber.
-inline void core::count_drop(const subscriber_base& s, const run& r, drop_cause why) {
+PUSHER_DECL void core::count_drop(const subscriber_base& s, const run& r, drop_cause why) {
     switch (why) {
     case drop_cause::overflow: ++counters_.dropped; break;
     case drop_cause::trimmed: ++counters_.dropped_trimmed; break;
@@ -269,7 +269,7 @@ inline void core::count_drop(const subscriber_base& s, const run& r, drop_cause 
         observer_->at_drop(s.info(), r.topic().view(), why);
 }
 
-inline void core::enforce_limits(queue_subscriber& s) {
+PUSHER_DECL void core::enforce_limits(queue_subscriber& s) {
     auto& box = *s.box;
     while (!s.overflowed && box.over(*s.limits)) {
         const auto dropped = [&](const run& r, std::uint32_t index) {
@@ -290,7 +290,7 @@ inline void core::enforce_limits(queue_subscriber& s) {
     }
 }
 
-inline void core::overflow(queue_subscriber& s) {
+PUSHER_DECL void core::overflow(queue_subscriber& s) {
     s.overflowed = true;
     // The peer has the beginning of this frame: without the rest it would not understand the goodbye.
     auto rest = s.box ? s.box->take_rest() : std::string();
@@ -301,7 +301,7 @@ inline void core::overflow(queue_subscriber& s) {
 }
 
 /// Counts what a session leaves behind.
-inline void core::forget_queued(queue_subscriber& s, drop_cause why) {
+PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why) {
     if (s.box) {
         while (s.box->drop_oldest([&](const run& r, std::uint32_t) { count_drop(s, r, why); })) {
         }
@@ -314,7 +314,7 @@ inline void core::forget_queued(queue_subscriber& s, drop_cause why) {
 }
 
 /// The same for what it has not been given yet.
-inline void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why) {
+PUSHER_DECL void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why) {
     if (select(s, head))
         for_each_selected(
             [&](const run_ptr& r, std::uint32_t) {
@@ -324,7 +324,7 @@ inline void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_caus
             [](std::string_view) { return true; });
 }
 
-inline void core::update_pressure(queue_subscriber& s) noexcept {
+PUSHER_DECL void core::update_pressure(queue_subscriber& s) noexcept {
     const bool full =
         s.box && (s.box->messages() > s.limits->messages / 2 || s.box->bytes() > s.limits->bytes / 2);
     if (!full)
@@ -336,13 +336,13 @@ inline void core::update_pressure(queue_subscriber& s) noexcept {
     }
 }
 
-inline void core::forget_progress() noexcept {
+PUSHER_DECL void core::forget_progress() noexcept {
     for (const auto& s : slots_)
         if (s)
             s->progressed = false;
 }
 
-inline void core::excuse_stalled() noexcept {
+PUSHER_DECL void core::excuse_stalled() noexcept {
     for (const auto& s : slots_)
         if (s && s->pressured && !s->progressed) {
             s->excused = true;
@@ -350,7 +350,7 @@ inline void core::excuse_stalled() noexcept {
         }
 }
 
-inline void core::reply(queue_subscriber& s, std::string_view frame) {
+PUSHER_DECL void core::reply(queue_subscriber& s, std::string_view frame) {
     if (s.overflowed)
         return;
     turn_.give_reply(s.slot, frame);
@@ -359,7 +359,7 @@ inline void core::reply(queue_subscriber& s, std::string_view frame) {
     schedule();
 }
 
-inline void core::attach(queue_subscriber& s, const encoding& as, sink& to) {
+PUSHER_DECL void core::attach(queue_subscriber& s, const encoding& as, sink& to) {
     if (s.to)
         detach(s);
     s.as = &as;
@@ -369,7 +369,7 @@ inline void core::attach(queue_subscriber& s, const encoding& as, sink& to) {
         schedule_catchup(s);
 }
 
-inline void core::detach(queue_subscriber& s) {
+PUSHER_DECL void core::detach(queue_subscriber& s) {
     s.to = nullptr;
     s.blocked = false;
     turn_.forget_replies(s.slot);
@@ -379,7 +379,7 @@ inline void core::detach(queue_subscriber& s) {
     }
 }
 
-inline void core::writable(queue_subscriber& s) {
+PUSHER_DECL void core::writable(queue_subscriber& s) {
     s.blocked = false;
     s.progressed = true;
     s.excused = false;
@@ -388,7 +388,7 @@ inline void core::writable(queue_subscriber& s) {
 }
 
 /// Writes what waits. \return whether nothing waits any more.
-inline bool core::drain(queue_subscriber& s) {
+PUSHER_DECL bool core::drain(queue_subscriber& s) {
     if (!s.to || s.blocked)
         return false;
     if (!s.box)
@@ -404,26 +404,6 @@ inline bool core::drain(queue_subscriber& s) {
         s.box.reset();
     update_pressure(s);
     return !s.blocked;
-}
-
-template <class OnMessage, class OnGap>
-bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
-    if (!s.box)
-        return false;
-    const bool taken =
-        s.box->pop(params_.sequence_epoch, room_.headers, std::forward<OnMessage>(f), [&](const gap& g) {
-            observe_gap(s, g);
-            told(g);
-        });
-    if (taken) {
-        s.progressed = true;
-        s.excused = false;
-        ++counters_.delivered;
-    }
-    update_pressure(s);
-    if (s.catching && (!s.box || s.box->messages() <= s.limits->messages / 2))
-        schedule_catchup(s);
-    return taken;
 }
 
 } // namespace pusher::inline v0::detail

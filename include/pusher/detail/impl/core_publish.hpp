@@ -7,7 +7,7 @@
 
 namespace pusher::inline v0::detail {
 
-inline error_code core::check(
+PUSHER_DECL error_code core::check(
     const topic_state* t, std::string_view topic, std::string_view payload, const publish_options& o) const {
     // A topic that has state was checked when it got it.
     if (!t && !is_valid_topic(topic))
@@ -24,7 +24,7 @@ inline error_code core::check(
     return {};
 }
 
-inline message::fields
+PUSHER_DECL message::fields
 core::make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const {
     message::fields m;
     m.topic = topic;
@@ -40,7 +40,7 @@ core::make_fields(std::string_view topic, std::string_view payload, const publis
 }
 
 /// Opens a run of a topic, for nobody yet.
-inline std::uint32_t core::open(topic_state& t) {
+PUSHER_DECL std::uint32_t core::open(topic_state& t) {
     run_ptr r(new run(t.name, params_.wall(), params_.steady()));
     if (t.past)
         t.past->open(r);
@@ -49,7 +49,7 @@ inline std::uint32_t core::open(topic_state& t) {
 }
 
 /// For whom the messages of one type are, worked out once per run: membership cannot change within it.
-inline open_run::plan& core::plan_for(std::uint32_t run_index, std::string_view type) {
+PUSHER_DECL open_run::plan& core::plan_for(std::uint32_t run_index, std::string_view type) {
     auto& r = turn_.run_at(run_index);
     for (auto& p : r.plans)
         if (p.type == type)
@@ -104,7 +104,7 @@ inline open_run::plan& core::plan_for(std::uint32_t run_index, std::string_view 
     return r.plans.back();
 }
 
-inline void core::append(
+PUSHER_DECL void core::append(
     topic_state& t, const message::fields& m, std::uint64_t publisher, std::uint32_t run_index,
     std::uint32_t slice) {
     turn_.run_at(run_index).messages->append(m, publisher);
@@ -115,7 +115,7 @@ inline void core::append(
     }
 }
 
-inline void core::trim(topic_state& t) {
+PUSHER_DECL void core::trim(topic_state& t) {
     auto& past = *t.past;
     if (past.messages() == 0)
         return;
@@ -129,7 +129,7 @@ inline void core::trim(topic_state& t) {
 }
 
 /// Looks at some topics whose past ages without anybody's doing, and lets go of those with nothing left.
-inline void core::forget_expired(std::size_t most) {
+PUSHER_DECL void core::forget_expired(std::size_t most) {
     for (auto left = std::min(most, aging_.size()); left != 0; --left) {
         if (next_aging_ >= aging_.size())
             next_aging_ = 0;
@@ -147,7 +147,7 @@ inline void core::forget_expired(std::size_t most) {
     }
 }
 
-inline void core::flush_if_long(std::uint32_t run_index) {
+PUSHER_DECL void core::flush_if_long(std::uint32_t run_index) {
     const auto& r = *turn_.run_at(run_index).messages;
     if (r.size() >= params_.run_messages || r.bytes() >= params_.run_bytes ||
         turn_.messages() >= params_.turn_messages || turn_.bytes() >= params_.turn_bytes ||
@@ -155,7 +155,7 @@ inline void core::flush_if_long(std::uint32_t run_index) {
         end_turn();
 }
 
-inline receipt core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
+PUSHER_DECL receipt core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
     auto* t = topics_.find(topic);
     receipt result;
     result.error = check(t, topic, payload, o);
@@ -246,7 +246,7 @@ inline receipt core::publish(std::string_view topic, std::string_view payload, c
     return result;
 }
 
-inline void core::call(handler_subscriber& s, const message& m) {
+PUSHER_DECL void core::call(handler_subscriber& s, const message& m) {
     try {
         s.deliver(m);
         ++counters_.delivered;
@@ -255,7 +255,7 @@ inline void core::call(handler_subscriber& s, const message& m) {
     }
 }
 
-inline void core::tell(handler_subscriber& s, const gap& g) {
+PUSHER_DECL void core::tell(handler_subscriber& s, const gap& g) {
     try {
         s.deliver_gap(g);
     } catch (...) {
@@ -263,13 +263,13 @@ inline void core::tell(handler_subscriber& s, const gap& g) {
     }
 }
 
-inline void core::handler_threw(const subscriber_info& who, std::string_view topic) {
+PUSHER_DECL void core::handler_threw(const subscriber_info& who, std::string_view topic) {
     ++counters_.handler_exceptions;
     if (observer_)
         observer_->at_handler_threw(who, topic, std::current_exception());
 }
 
-inline std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher) {
+PUSHER_DECL std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher) {
     std::size_t matched = 0;
     // By index, and only those that are there now: handlers subscribe and leave while they are called.
     const auto count = g.handlers->size();
@@ -290,7 +290,7 @@ inline std::size_t core::call_group(group& g, const message& m, std::uint64_t pu
     return matched;
 }
 
-inline std::size_t core::dispatch(
+PUSHER_DECL std::size_t core::dispatch(
     const message& m, std::uint64_t publisher, std::span<group* const> groups,
     std::span<const subscriber_ptr> subscribers) {
     dispatching_ = true;
@@ -327,7 +327,7 @@ inline std::size_t core::dispatch(
     return matched;
 }
 
-inline std::size_t core::defer(
+PUSHER_DECL std::size_t core::defer(
     const message& m, std::uint64_t publisher, std::span<group* const> groups,
     std::vector<subscriber_ptr> subscribers) {
     std::size_t matched = subscribers.size();
@@ -343,7 +343,7 @@ inline std::size_t core::defer(
     return matched;
 }
 
-inline void core::run_deferred() {
+PUSHER_DECL void core::run_deferred() {
     while (!deferred_.empty()) {
         const auto d = std::move(deferred_.front());
         deferred_.pop_front();
@@ -356,7 +356,7 @@ inline void core::run_deferred() {
 
 /// Lets go of groups that had to stay; those that nobody needs go. In their order: a type's group comes after
 /// its pattern, which it takes along.
-inline void core::unpin(std::span<group* const> groups) {
+PUSHER_DECL void core::unpin(std::span<group* const> groups) {
     for (auto* const g : groups) {
         --g->pins;
         if (g->empty())
@@ -364,7 +364,7 @@ inline void core::unpin(std::span<group* const> groups) {
     }
 }
 
-inline receipt core::publish_to(
+PUSHER_DECL receipt core::publish_to(
     std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
     const publish_options& o, bool in_history) {
     receipt result;
@@ -439,7 +439,7 @@ inline receipt core::publish_to(
     return result;
 }
 
-inline receipt core::broadcast(std::string_view label, std::string_view payload, const publish_options& o) {
+PUSHER_DECL receipt core::broadcast(std::string_view label, std::string_view payload, const publish_options& o) {
     std::vector<subscriber_ptr> everyone;
     for (const auto& s : slots_)
         if (s && s->listed)
@@ -447,7 +447,7 @@ inline receipt core::broadcast(std::string_view label, std::string_view payload,
     return publish_to(std::move(everyone), label, payload, o, true);
 }
 
-inline receipt core::push_to(
+PUSHER_DECL receipt core::push_to(
     std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o) {
     std::vector<subscriber_ptr> of_uid;
     for_each_of_uid(uid, [&](subscriber_base& s) {

@@ -8,7 +8,7 @@
 
 namespace pusher::inline v0::detail {
 
-inline void core::add(const subscriber_ptr& s) {
+PUSHER_DECL void core::add(const subscriber_ptr& s) {
     if (free_slots_.empty()) {
         if (slots_.size() > slot_mask)
             throw std::length_error("pusher: more than 16,777,215 subscribers");
@@ -25,7 +25,7 @@ inline void core::add(const subscriber_ptr& s) {
     s->id = ++serial_ << 24 | s->slot;
 }
 
-inline void core::remove(subscriber_base& s) {
+PUSHER_DECL void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
     // While its cursors are known: what they would have brought was never queued.
     if (s.what == subscriber_base::kind::queue)
@@ -42,7 +42,7 @@ inline void core::remove(subscriber_base& s) {
         left_slots_.push_back(s.slot);
 }
 
-inline void core::clear() {
+PUSHER_DECL void core::clear() {
     for (std::size_t slot = 1; slot < slots_.size(); ++slot)
         if (slots_[slot])
             remove(*slots_[slot]);
@@ -51,7 +51,7 @@ inline void core::clear() {
         unpin(d.groups);
 }
 
-inline void core::bind(subscriber_base& s, std::string_view uid) {
+PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
     const auto old = s.uid; // `uid` may be a view of it
     if (!s.uid.empty()) {
         const auto found = uids_.find(s.uid.view());
@@ -73,13 +73,13 @@ inline void core::bind(subscriber_base& s, std::string_view uid) {
     s.uid = found->second.first;
 }
 
-inline pattern* core::find_pattern(std::string_view text, match_mode match) const noexcept {
+PUSHER_DECL pattern* core::find_pattern(std::string_view text, match_mode match) const noexcept {
     if (match == match_mode::exact)
         return topics_.find(text);
     return filters_.find(text);
 }
 
-inline group*
+PUSHER_DECL group*
 core::find_group(std::string_view text, std::string_view type, match_mode match) const noexcept {
     auto* const p = find_pattern(text, match);
     if (!p || type.empty())
@@ -87,7 +87,7 @@ core::find_group(std::string_view text, std::string_view type, match_mode match)
     return p->find_type(type);
 }
 
-inline void core::register_group(group& g) {
+PUSHER_DECL void core::register_group(group& g) {
     if (free_groups_.empty()) {
         g.id = static_cast<std::uint32_t>(groups_.size());
         groups_.push_back(&g);
@@ -99,7 +99,7 @@ inline void core::register_group(group& g) {
 }
 
 /// What the host wants kept. If its hook throws, nothing is.
-inline history_params core::history_of(std::string_view topic) {
+PUSHER_DECL history_params core::history_of(std::string_view topic) {
     if (!params_.history_for)
         return params_.history;
     try {
@@ -111,14 +111,14 @@ inline history_params core::history_of(std::string_view topic) {
 }
 
 /// Whether one more topic or filter may have state. Topics whose past is over make room.
-inline bool core::room_for_state() {
+PUSHER_DECL bool core::room_for_state() {
     const auto full = [&] { return topics_.size() + filters_.levels() >= params_.topics; };
     if (full())
         forget_expired(64);
     return !full();
 }
 
-inline topic_state& core::add_topic(std::string_view name, const history_params& keep) {
+PUSHER_DECL topic_state& core::add_topic(std::string_view name, const history_params& keep) {
     auto& t = topics_.add(name);
     register_group(t);
     if (keep.enabled()) {
@@ -132,7 +132,7 @@ inline topic_state& core::add_topic(std::string_view name, const history_params&
     return t;
 }
 
-inline group& core::make_group(pattern& p, std::string_view type) {
+PUSHER_DECL group& core::make_group(pattern& p, std::string_view type) {
     if (type.empty())
         return p;
     if (auto* const found = p.find_type(type))
@@ -146,7 +146,7 @@ inline group& core::make_group(pattern& p, std::string_view type) {
     return g;
 }
 
-inline void core::release(group& g) {
+PUSHER_DECL void core::release(group& g) {
     auto& p = pattern_of(g);
     if (g.what == group::kind::typed && g.empty() && g.pins == 0) {
         groups_[g.id] = nullptr;
@@ -158,7 +158,7 @@ inline void core::release(group& g) {
     release(p);
 }
 
-inline void core::release(pattern& p) {
+PUSHER_DECL void core::release(pattern& p) {
     if (p.what == group::kind::topic) {
         auto& t = static_cast<topic_state&>(p);
         if (!t.unused())
@@ -180,7 +180,7 @@ inline void core::release(pattern& p) {
     filters_.remove_unused(node);
 }
 
-inline std::optional<std::size_t> core::find_sub(const subscriber_base& s, const group& g) const noexcept {
+PUSHER_DECL std::optional<std::size_t> core::find_sub(const subscriber_base& s, const group& g) const noexcept {
     // Whichever list is shorter: a session has few subscriptions, or a topic has few subscribers.
     const auto in_group =
         s.what == subscriber_base::kind::queue ? g.members.size() : (g.handlers ? g.handlers->size() : 0);
@@ -202,7 +202,7 @@ inline std::optional<std::size_t> core::find_sub(const subscriber_base& s, const
     return std::nullopt;
 }
 
-inline void core::close_run(topic_state& t) {
+PUSHER_DECL void core::close_run(topic_state& t) {
     if (t.open == topic_state::no_run)
         return;
     turn_.run_at(t.open).topic = nullptr;
@@ -210,7 +210,7 @@ inline void core::close_run(topic_state& t) {
     --open_runs_;
 }
 
-inline void core::close_runs(const pattern& p) {
+PUSHER_DECL void core::close_runs(const pattern& p) {
     if (p.what == group::kind::topic)
         return close_run(const_cast<topic_state&>(static_cast<const topic_state&>(p)));
     if (open_runs_ == 0)
@@ -222,7 +222,7 @@ inline void core::close_runs(const pattern& p) {
         }
 }
 
-inline void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
+PUSHER_DECL void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
     auto& ref = s.subs[sub];
     auto& g = *groups_[ref.group];
     const auto back = static_cast<std::uint32_t>(sub);
@@ -239,7 +239,7 @@ inline void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
     }
 }
 
-inline void core::leave_group(subscriber_base& s, std::size_t sub) {
+PUSHER_DECL void core::leave_group(subscriber_base& s, std::size_t sub) {
     const auto ref = s.subs[sub];
     auto& g = *groups_[ref.group];
     if (ref.index == sub_ref::catching)
@@ -273,7 +273,7 @@ inline void core::leave_group(subscriber_base& s, std::size_t sub) {
         g.handlers.reset();
 }
 
-inline void core::compact(group& g) {
+PUSHER_DECL void core::compact(group& g) {
     if (!g.handlers)
         return;
     auto& handlers = *g.handlers;
@@ -288,7 +288,7 @@ inline void core::compact(group& g) {
         g.handlers.reset();
 }
 
-inline void core::unlink(subscriber_base& s, std::size_t sub) {
+PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
     const auto ref = s.subs[sub];
     auto& g = *groups_[ref.group];
     leave_group(s, sub);
@@ -310,7 +310,7 @@ inline void core::unlink(subscriber_base& s, std::size_t sub) {
 }
 
 /// Gives a subscription an overflow policy of its own, or takes it away.
-inline void
+PUSHER_DECL void
 core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow) {
     if (!overflow) {
         if (ref.options != 0)
@@ -331,7 +331,7 @@ core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflo
 }
 
 /// Replaces a subscription's options where it is: nothing that it has a claim to is lost by that.
-inline void core::change(subscriber_base& s, std::size_t sub, const subscribe_options& o) {
+PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscribe_options& o) {
     auto& ref = s.subs[sub];
     set_overflow(s, ref, o.overflow);
     if (ref.index == sub_ref::catching) {
@@ -353,7 +353,7 @@ inline void core::change(subscriber_base& s, std::size_t sub, const subscribe_op
         (*g.handlers)[ref.index].no_echo = !o.echo;
 }
 
-inline subscribe_result core::subscribe(
+PUSHER_DECL subscribe_result core::subscribe(
     subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec,
     std::optional<std::uint64_t> resume_after) {
     ec = {};
@@ -470,7 +470,7 @@ inline subscribe_result core::subscribe(
     return result;
 }
 
-inline bool
+PUSHER_DECL bool
 core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view type, match_mode match) {
     auto* const g = find_group(text, type, match);
     if (!g)
@@ -482,14 +482,14 @@ core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view ty
     return true;
 }
 
-inline void core::unsubscribe_all(subscriber_base& s) {
+PUSHER_DECL void core::unsubscribe_all(subscriber_base& s) {
     stop_cursors(s);
     while (!s.subs.empty())
         unlink(s, s.subs.size() - 1);
     s.subs.shrink_to_fit();
 }
 
-inline bool core::matches(const group& g, std::string_view topic, std::string_view type) const {
+PUSHER_DECL bool core::matches(const group& g, std::string_view topic, std::string_view type) const {
     const auto wanted = type_of(g);
     if (!wanted.empty() && wanted != type)
         return false;
@@ -499,7 +499,7 @@ inline bool core::matches(const group& g, std::string_view topic, std::string_vi
     return filter_table::matches(static_cast<const filter_node&>(p), topic);
 }
 
-inline bool core::matches_live(
+PUSHER_DECL bool core::matches_live(
     const subscriber_base& s, std::string_view topic, std::string_view type, std::uint64_t publisher,
     std::uint64_t sequence) const {
     for (const auto& ref : s.subs) {
@@ -521,7 +521,7 @@ inline bool core::matches_live(
     return false;
 }
 
-inline overflow_policy core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
+PUSHER_DECL overflow_policy core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
     if (!s.has_overflow_option)
         return s.limits->overflow;
     const sub_ref* governing = nullptr;
@@ -548,51 +548,6 @@ inline overflow_policy core::policy_for(const queue_subscriber& s, const run& r,
     }
     return governing && governing->options != 0 ? options_[governing->options - 1].overflow
                                                 : s.limits->overflow;
-}
-
-template <class F>
-void core::for_each_subscriber(F&& f) const {
-    for (const auto& s : slots_)
-        if (s)
-            f(*s);
-}
-
-template <class F>
-void core::for_each_of_uid(std::string_view uid, F&& f) const {
-    const auto found = uids_.find(uid);
-    if (found == uids_.end())
-        return;
-    for (auto slot : found->second.second)
-        f(*slots_[slot]);
-}
-
-template <class F>
-void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
-    std::vector<filter_node*> filters;
-    filters_.match(topic, filters);
-    std::vector<const pattern*> patterns(filters.begin(), filters.end());
-    if (const auto* const t = topics_.find(topic))
-        patterns.push_back(t);
-    boost::unordered_flat_map<const subscriber_base*, bool> seen;
-    auto visit = [&](const group& g) {
-        for (const auto& m : g.members)
-            if (seen.emplace(slots_[m.slot()].get(), true).second)
-                f(*slots_[m.slot()]);
-        if (g.handlers)
-            for (const auto& h : *g.handlers)
-                if (h.subscriber && seen.emplace(h.subscriber, true).second)
-                    f(*h.subscriber);
-    };
-    for (const auto* const p : patterns) {
-        visit(*p);
-        if (p->typed)
-            for (const auto& entry : *p->typed)
-                visit(*entry.second);
-    }
-    if (const auto* const t = topics_.find(topic); t && t->cursors)
-        for (const auto* const c : *t->cursors)
-            if (c->group != cursor::no_group && seen.emplace(c->who, true).second)
-                f(*c->who);
 }
 
 } // namespace pusher::inline v0::detail

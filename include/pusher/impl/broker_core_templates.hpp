@@ -1,0 +1,105 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/broker_core.hpp>
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+
+namespace pusher::inline v0 {
+
+template <std::invocable<const session_info&> F>
+void broker_core::for_each_session(F&& f, std::string_view uid) const {
+    auto visit = [&](const detail::subscriber_base& b) {
+        if (!b.remote)
+            return;
+        const auto& s = static_cast<const detail::session&>(b);
+        f(session_info{
+            s.id, s.uid.view(), s.peer, s.transport(), s.subs.size(), s.box ? s.box->messages() : 0,
+            s.box ? s.box->bytes() : 0});
+    };
+    if (uid.empty())
+        core_.for_each_subscriber(visit);
+    else
+        core_.for_each_of_uid(uid, visit);
+}
+
+template <std::invocable<const subscriber_info&> F>
+void broker_core::for_each_subscriber(std::string_view topic, F&& f) const {
+    core_.for_each_subscriber_of(topic, [&](const detail::subscriber_base& s) { f(s.info()); });
+}
+
+template <class CompletionToken>
+auto broker_core::async_publish(
+    std::string_view topic, std::string_view payload, const publish_options& options,
+    CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code, receipt)>(
+        [box = inbox_,
+         executor = get_executor()](auto handler, std::string_view t, std::string_view p, publish_options o) {
+            auto op = detail::handed_over_op<receipt>::start(std::move(handler), executor);
+            boost::asio::dispatch(executor, [box, op, t, p, o] {
+                if (!op->claim())
+                    return;
+                if (!box->owner || box->owner->stopping_)
+                    return op->complete(errc::stopped, receipt{errc::stopped, 0, 0, {}});
+                const auto r = box->owner->publish(t, p, o);
+                op->complete(r.error, r);
+            });
+        },
+        token, topic, payload, options);
+}
+
+template <class CompletionToken>
+auto broker_core::async_wait_writable(CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this](auto handler) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            if (stopping_)
+                return op->complete(errc::stopped);
+            if (writable())
+                return op->complete({});
+            writable_waiters_.push_back(std::move(op));
+            watch_stalled();
+        },
+        token);
+}
+
+template <class CompletionToken>
+auto broker_core::async_run(CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this](auto handler) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            if (stopping_)
+                return op->complete({});
+            op->on_cancel([box = inbox_, weak = std::weak_ptr(op)](boost::asio::cancellation_type) {
+                if (const auto self = weak.lock())
+                    self->complete(boost::asio::error::operation_aborted);
+                if (box->owner)
+                    box->owner->cancel();
+            });
+            run_waiters_.push_back(std::move(op));
+        },
+        token);
+}
+
+template <class CompletionToken>
+auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this, limit](auto handler) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            if (drain_waiter_)
+                return op->complete(errc::stopped);
+            drain_waiter_ = std::move(op);
+            stop_accepting();
+            drain_timer_.expires_after(std::min<std::chrono::milliseconds>(limit, std::chrono::hours(24)));
+            drain_timer_.async_wait([this, box = inbox_](error_code ec) {
+                if (!ec && box->owner)
+                    cancel();
+            });
+            schedule();
+        },
+        token);
+}
+
+} // namespace pusher::inline v0

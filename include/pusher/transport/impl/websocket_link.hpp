@@ -1,0 +1,45 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/transport/websocket_link.hpp>
+
+namespace pusher::inline v0 {
+
+PUSHER_DECL std::size_t websocket_link::feed(std::span<char> bytes) {
+    const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
+    const auto result = decoder_.feed(bytes, most, visitor{*this});
+    if (result.fault != websocket_fault::none && state() == phase::open) {
+        failed_ = true;
+        end(to_close_reason(result.fault));
+    }
+    return result.consumed;
+}
+
+PUSHER_DECL void websocket_link::answer_close(std::uint16_t code) {
+    const close_reason reason{
+        static_cast<close_code>(code == websocket_no_status ? 1000 : code), errc::peer_closed, {}};
+    answered_ = code;
+    end(reason);
+}
+
+PUSHER_DECL void websocket_link::say_goodbye(
+    const close_reason& reason, std::optional<std::chrono::milliseconds> retry, std::string& out) {
+    // A peer's own code is echoed, its absence too.
+    const auto code = answered_ != 0 ? answered_ : static_cast<std::uint16_t>(reason.code);
+    auto text = reason.text;
+    if (retry && answered_ == 0)
+        text += "; retry after " + std::to_string(retry->count()) + " ms";
+    append_close_frame(out, code, text);
+}
+
+PUSHER_DECL void websocket_link::more_control() {
+    if (const auto payload = std::exchange(late_pong_, nullptr))
+        control([&](std::string& out) { append_frame(out, websocket_opcode::pong, *payload); });
+}
+
+PUSHER_DECL void websocket_link::heartbeat() {
+    if (!control_waits())
+        control([](std::string& out) { append_frame(out, websocket_opcode::ping, {}); });
+}
+
+} // namespace pusher::inline v0
