@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/detail/require.hpp>
 #include <pusher/ext/tls_channel.hpp>
 #include <pusher/ext/tls_context.hpp>
 #include <pusher/listener/stream_listener.hpp>
