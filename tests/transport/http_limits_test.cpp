@@ -378,6 +378,26 @@ TEST_CASE("http limits: an event stream too many is told when to come back") {
     CHECK(count(refused, "\r\nRetry-After: ") == 1);
 }
 
+TEST_CASE("http limits: an event stream of a topic too many is told when to come back") {
+    pusher::broker_params p;
+    p.topics = 1;
+    p.subscribe_on_bind = {"a"};
+    p.subscriptions = 2;
+    script s(std::move(p));
+    auto first = s.connect(get("/events?topic=a"));
+    const auto text = s.connect(get("/events?topic=b"))->take();
+    INFO(text);
+    CHECK(text.starts_with("HTTP/1.1 200 "));
+    CHECK(count(text, "\nretry: ") == 1);
+    CHECK(count(text, R"({"close":{"code":1013,"reason":"too many topics","retry":)") == 1);
+    first->close();
+    s.run();
+    // What would be refused again is not asked to come again.
+    const auto final = s.connect(get("/events?topic=a&type=x&type=y"))->take();
+    INFO(final);
+    CHECK(count(final, R"({"close":{"code":1008,"reason":"too many subscriptions"}})") == 1);
+}
+
 TEST_CASE("http limits: a drain lets half a request become whole") {
     script s;
     const auto idle = s.connect();
