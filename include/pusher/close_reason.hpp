@@ -16,7 +16,7 @@ enum class close_code : std::uint16_t {
     invalid_data = 1007,   ///< text that is not UTF-8
     policy = 1008,         ///< refused, kicked, or not authenticated in time
     too_big = 1009,        ///< a message over the limit
-    try_again_later = 1013 ///< overflow of the outbox, or too many sessions or connections
+    try_again_later = 1013 ///< overflow of the outbox, or too many sessions, connections or topics
 };
 
 /// Why a session ended: what the peer is told, and what the host's observer sees.
@@ -39,7 +39,9 @@ struct close_reason {
             return close_code::too_big;
         if (ec == errc::protocol_error || ec == errc::invalid_message)
             return close_code::protocol_error;
-        if (ec == errc::overflow || ec == errc::too_many_sessions || ec == errc::too_many_connections)
+        if (ec == errc::too_many_subscriptions) // its own, and there would be as many again
+            return close_code::policy;
+        if (ec == condition::limit_reached)
             return close_code::try_again_later;
         return close_code::policy;
     }

@@ -66,7 +66,8 @@ WORDS = [
 
 SLEEP = r"\b(sleep_for|sleep_until|usleep|nanosleep|[^_a-z]sleep)\s*\("
 ASSERTION = r"\b(CHECK\w*|REQUIRE\w*|STATIC_REQUIRE|static_assert|FAIL)\b"
-ROOMS = ["unit", "simulation", "broker", "transport", "client", "thread_safety", "conformance", "ext"]
+ROOMS = ["unit", "simulation", "broker", "transport", "client", "thread_safety", "conformance", "ext",
+         "cost"]
 OTHER_TESTS = ["compile_fail", "consume", "fuzz", "link", "support"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')

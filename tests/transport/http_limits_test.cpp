@@ -9,8 +9,10 @@
 #include "catch.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -172,6 +174,122 @@ TEST_CASE("http limits: a host that answers too late") {
     CHECK(s.broker.stats().published == 0);
 }
 
+namespace {
+
+/// A request that publishes `a1`, `a2` and so on to the topic `t`.
+pusher::http_request post(std::size_t messages) {
+    auto r = get("/publish");
+    r.method(http::verb::post);
+    for (std::size_t n = 1; n <= messages; ++n)
+        r.body() +=
+            (n == 1 ? "[" : ",") + std::string(R"({"topic":"t","payload":"a)") + std::to_string(n) + R"("})";
+    r.body() += "]";
+    return r;
+}
+
+} // namespace
+
+TEST_CASE("http limits: a request of many messages lets others have their turn") {
+    pusher::http_params h;
+    h.limits.requests_per_turn = 2;
+    const bool asks = GENERATE(false, true);
+    pusher::broker_params p;
+    if (asks)
+        p.authorize = [](const pusher::access_request&, const pusher::access_answer& a) { a(true); };
+    script s(std::move(p), h);
+    std::vector<std::string> order;
+    const auto subscription = s.broker.subscribe("t", [&](const pusher::message& m) {
+        order.emplace_back(m.payload());
+        if (order.size() % 2 == 1)
+            boost::asio::post(s.context, [&] { order.emplace_back("others"); });
+    });
+    const auto peer = s.connect(post(5));
+    CHECK(order == std::vector<std::string>{"a1", "a2", "others", "a3", "a4", "others", "a5", "others"});
+    const auto answer = peer->take();
+    CHECK(answer.starts_with("HTTP/1.1 200 "));
+    CHECK(count(answer, R"({"matched":1)") == 5);
+    // The next request of the connection comes after all of it.
+    order.clear();
+    CHECK(s.answer(*peer, "GET /stats HTTP/1.1\r\nHost: here\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    CHECK(order.empty());
+}
+
+TEST_CASE("http limits: what comes between the turns of a request of many messages") {
+    pusher::http_params h;
+    h.limits.requests_per_turn = 2;
+    auto s = std::make_unique<script>(pusher::broker_params{}, h);
+    auto ends = memory_channel::connect(s->broker.get_executor());
+    const auto peer = std::make_unique<memory_peer>(ends.first);
+    std::optional<error_code> drained;
+    std::size_t published = 0;
+    std::function<void()> between;
+    auto subscription = s->broker.subscribe("t", [&](const pusher::message& m) {
+        ++published;
+        if (m.payload() == "a2")
+            between();
+    });
+    const auto publish = [&] {
+        s->broker.accept(pusher::channel_ptr(std::move(ends.second)), post(5), {}, s->params);
+        s->run();
+    };
+    SECTION("the connection ends") {
+        between = [end = ends.first] { end->break_with(); };
+        publish();
+        CHECK(published == 2);
+        CHECK(peer->take().empty());
+    }
+    SECTION("the broker is cancelled") {
+        between = [&] { boost::asio::post(s->context, [&] { s->broker.cancel(); }); };
+        publish();
+        CHECK(published == 2);
+        CHECK(peer->ended());
+        CHECK(peer->take().empty());
+    }
+    SECTION("the broker drains") {
+        between = [&] { s->broker.async_drain(10s, [&](error_code ec) { drained = ec; }); };
+        publish();
+        CHECK(published == 5);
+        const auto answer = peer->take();
+        CHECK(answer.starts_with("HTTP/1.1 200 "));
+        CHECK(count(answer, R"({"matched":1)") == 5);
+        INFO(answer);
+        CHECK(count(answer, "Connection: close") == 1);
+        peer->close();
+        s->run_until([&] { return drained.has_value(); });
+        CHECK(*drained == error_code());
+    }
+    SECTION("the broker is destroyed") {
+        // With it, and then with the event loop, go what was still to come.
+        between = [&] { boost::asio::post(s->context, [&] { s->context.stop(); }); };
+        publish();
+        CHECK(published == 2);
+        s.reset();
+    }
+}
+
+TEST_CASE("http limits: while a request of many messages is handled, no hook is late") {
+    pusher::http_params h;
+    h.limits.requests_per_turn = 1;
+    pusher::broker_params p;
+    p.authentication_timeout = 100ms;
+    p.authenticate = [](const pusher::authentication_request&, const pusher::authentication_answer& a) {
+        a(pusher::authentication_result::anonymous());
+    };
+    if (GENERATE(false, true))
+        p.authorize = [](const pusher::access_request&, const pusher::access_answer& a) { a(true); };
+    script s(std::move(p), h);
+    const auto subscription = s.broker.subscribe("t", [](const pusher::message& m) {
+        if (m.payload() != "a1")
+            return;
+        const auto end = std::chrono::steady_clock::now() + 400ms;
+        while (std::chrono::steady_clock::now() < end) { // the event loop has a long turn
+        }
+    });
+    const auto answer = s.connect(post(50))->take();
+    CHECK(answer.starts_with("HTTP/1.1 200 "));
+    CHECK(count(answer, R"({"matched":1)") == 50);
+}
+
 TEST_CASE("http limits: a route of the host that does not answer") {
     std::vector<pusher::http_connection_ptr> taken;
     pusher::http_params h;
@@ -258,6 +376,26 @@ TEST_CASE("http limits: an event stream too many is told when to come back") {
     const auto refused = s.connect(std::move(upgrade))->take();
     CHECK(refused.starts_with("HTTP/1.1 503 "));
     CHECK(count(refused, "\r\nRetry-After: ") == 1);
+}
+
+TEST_CASE("http limits: an event stream of a topic too many is told when to come back") {
+    pusher::broker_params p;
+    p.topics = 1;
+    p.subscribe_on_bind = {"a"};
+    p.subscriptions = 2;
+    script s(std::move(p));
+    auto first = s.connect(get("/events?topic=a"));
+    const auto text = s.connect(get("/events?topic=b"))->take();
+    INFO(text);
+    CHECK(text.starts_with("HTTP/1.1 200 "));
+    CHECK(count(text, "\nretry: ") == 1);
+    CHECK(count(text, R"({"close":{"code":1013,"reason":"too many topics","retry":)") == 1);
+    first->close();
+    s.run();
+    // What would be refused again is not asked to come again.
+    const auto final = s.connect(get("/events?topic=a&type=x&type=y"))->take();
+    INFO(final);
+    CHECK(count(final, R"({"close":{"code":1008,"reason":"too many subscriptions"}})") == 1);
 }
 
 TEST_CASE("http limits: a drain lets half a request become whole") {

@@ -96,17 +96,18 @@ public:
     compact_vector<sub_ref> subs;
     std::unique_ptr<catchup> catching;
     shared_text uid;
+    std::uint32_t uid_index = 0; ///< where the uid lists it
     std::uint32_t next_order = 0;
     kind what;
-    bool scheduled = false;           ///< waits for its turn to be drained, or to read on from history
-    bool remote = false;              ///< a session
-    bool listed = true;               ///< broadcasts and pushes to its uid reach it
-    bool has_overflow_option = false; ///< some subscription has a policy of its own
-    bool has_no_echo = false;         ///< some subscription does not want its own publishes, or did not
-    bool published_this_turn = false; ///< so that `echo = false` has something to leave out
-    bool pressured = false;           ///< its outbox is over the high-water mark, and publishers wait for it
-    bool progressed = false;          ///< its connection has taken something since `forget_progress`
-    bool excused = false;             ///< it takes nothing: publishers do not wait for it
+    bool scheduled : 1 = false;           ///< waits for its turn to be drained, or to read on from history
+    bool remote : 1 = false;              ///< a session
+    bool listed : 1 = true;               ///< broadcasts and pushes to its uid reach it
+    bool has_overflow_option : 1 = false; ///< some subscription has a policy of its own
+    bool has_no_echo : 1 = false;         ///< some subscription does not want its own publishes, or did not
+    bool published_this_turn : 1 = false; ///< so that `echo = false` has something to leave out
+    bool pressured : 1 = false;           ///< its outbox is over the high-water mark: publishers wait for it
+    bool progressed : 1 = false;          ///< its connection has taken something since `forget_progress`
+    bool excused : 1 = false;             ///< it takes nothing: publishers do not wait for it
 };
 
 using subscriber_ptr = boost::intrusive_ptr<subscriber_base>;

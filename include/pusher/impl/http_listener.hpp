@@ -429,7 +429,11 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
     void run() {
         native_publish m;
         error_code ec;
-        while (messages.next(m, ec)) {
+        for (std::size_t handled = 0;; ++handled) {
+            if (handled == listener->params_.limits.requests_per_turn)
+                return yield();
+            if (!messages.next(m, ec))
+                break;
             if (ec) {
                 failed(messages.error_message(), ec);
                 continue;
@@ -464,6 +468,15 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         }
         reply->finish();
         listener->respond_json(connection, status, std::move(text));
+    }
+
+    /// Others get their turn; this one goes on behind them, if somebody still waits for its answer.
+    void yield() {
+        connection->expect_no_answer();
+        listener->broker().io()->post([self = shared_from_this()] {
+            if (self->connection->open())
+                self->run();
+        });
     }
 
     void judged(const native_publish& m, bool allowed) {

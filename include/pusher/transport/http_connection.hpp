@@ -105,6 +105,9 @@ public:
     /// Answers 503 unless somebody else answers, or `release`s the connection, in time.
     void expect_answer(std::chrono::milliseconds in) { services_->arm(*this, services::now() + in); }
 
+    /// Takes `expect_answer` back: nobody is waited for any more, the answer is only not ready yet.
+    void expect_no_answer() noexcept { services::cancel(*this); }
+
     /// Gives the connection up to become something else. What the peer sent beyond the request goes along.
     std::pair<channel_ptr, std::string> release();
 

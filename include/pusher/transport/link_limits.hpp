@@ -14,7 +14,8 @@ struct link_limits {
     /// Largest request, in bytes; 64 to 256 MiB.
     std::size_t request_bytes = 64 * 1024;
 
-    /// Requests of one connection that are handled before others get their turn; at least 1.
+    /// Requests of one connection, or messages of one `POST /publish`, that are handled before others get
+    /// their turn; at least 1.
     std::size_t requests_per_turn = 64;
 
     /// Silence of the peer after which the session ends: on WebSocket, where pongs count, and on TCP, where

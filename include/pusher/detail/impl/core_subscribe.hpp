@@ -56,7 +56,9 @@ PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
     if (!s.uid.empty()) {
         const auto found = uids_.find(s.uid.view());
         auto& slots = found->second.second;
-        slots.erase(std::find(slots.begin(), slots.end(), s.slot));
+        slots[s.uid_index] = slots.back();
+        slots_[slots.back()]->uid_index = s.uid_index;
+        slots.pop_back();
         if (slots.empty())
             uids_.erase(found);
         s.uid = {};
@@ -69,7 +71,9 @@ PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
         const auto key = text.view();
         found = uids_.emplace(key, std::pair(std::move(text), std::vector<std::uint32_t>())).first;
     }
-    found->second.second.push_back(s.slot);
+    auto& slots = found->second.second;
+    s.uid_index = static_cast<std::uint32_t>(slots.size());
+    slots.push_back(s.slot);
     s.uid = found->second.first;
 }
 
@@ -180,7 +184,8 @@ PUSHER_DECL void core::release(pattern& p) {
     filters_.remove_unused(node);
 }
 
-PUSHER_DECL std::optional<std::size_t> core::find_sub(const subscriber_base& s, const group& g) const noexcept {
+PUSHER_DECL std::optional<std::size_t>
+core::find_sub(const subscriber_base& s, const group& g) const noexcept {
     // Whichever list is shorter: a session has few subscriptions, or a topic has few subscribers.
     const auto in_group =
         s.what == subscriber_base::kind::queue ? g.members.size() : (g.handlers ? g.handlers->size() : 0);
@@ -521,7 +526,8 @@ PUSHER_DECL bool core::matches_live(
     return false;
 }
 
-PUSHER_DECL overflow_policy core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
+PUSHER_DECL overflow_policy
+core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
     if (!s.has_overflow_option)
         return s.limits->overflow;
     const sub_ref* governing = nullptr;

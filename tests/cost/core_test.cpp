@@ -1,0 +1,176 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+// What the core does does not grow with what it has nothing to do with.
+
+#include <pusher/detail/core.hpp>
+
+#include "catch.hpp"
+#include "core_script.hpp"
+#include "work.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+using namespace test;
+
+namespace {
+
+constexpr std::size_t thousand = 1000;
+
+/// Sessions of 1,000 topics each, which no other session has.
+struct crowd {
+    explicit crowd(std::size_t sessions) : script(roomy()) {
+        for (std::size_t n = 0; n != sessions; ++n) {
+            peers.push_back(script.session());
+            for (std::size_t topic = 0; topic != thousand; ++topic)
+                script.subscribe(peers.back(), name(n, topic));
+        }
+    }
+
+    static pusher::detail::core_params roomy() {
+        pusher::detail::core_params p;
+        p.topics = 2'000'000;
+        return p;
+    }
+    static std::string name(std::size_t session, std::size_t topic) {
+        return "of " + std::to_string(session) + "/topic " + std::to_string(topic);
+    }
+
+    /// A message to each of 1,000 topics, of all sessions in turn.
+    work publish() {
+        std::vector<std::string> topics;
+        for (std::size_t n = 0; n != thousand; ++n)
+            topics.push_back(name(n % peers.size(), n));
+        return work_of([&] {
+            for (const auto& topic : topics) {
+                script.core.publish(topic, "x");
+                script.turn();
+            }
+        });
+    }
+    work publish_to_nobody(std::size_t messages) {
+        std::vector<std::string> topics;
+        for (std::size_t n = 0; n != messages; ++n)
+            topics.push_back(name(peers.size(), n));
+        return work_of([&] {
+            for (const auto& topic : topics)
+                script.core.publish(topic, "x");
+        });
+    }
+    work subscribe_and_unsubscribe() {
+        const auto a = script.session();
+        std::vector<std::string> topics;
+        for (std::size_t n = 0; n != thousand; ++n)
+            topics.push_back(name(n % 2 == 0 ? n % peers.size() : peers.size(), n));
+        return work_of([&] {
+            for (const auto& topic : topics)
+                script.subscribe(a, topic);
+            for (const auto& topic : topics)
+                script.unsubscribe(a, topic);
+        });
+    }
+    work remove(std::size_t session) {
+        return work_of([&] { script.core.remove(*peers[session]); });
+    }
+
+    core_script script;
+    std::vector<peer_ptr> peers;
+};
+
+/// Whether it is about as much: a table that is larger may be fuller too.
+bool about(const work& large, const work& small) {
+    INFO(large.blocks << " and " << small.blocks);
+    CHECK(small.blocks > 10 * thousand); // the core is counted at all
+    CHECK(large.allocations <= small.allocations + small.allocations / 2);
+    return large.blocks <= small.blocks + small.blocks / 2;
+}
+
+} // namespace
+
+TEST_CASE("cost: what is done to one topic does not grow with the number of topics") {
+    crowd small(1);
+    crowd large(thousand);
+    REQUIRE(large.script.core.topics() == thousand * thousand);
+
+    small.publish(); // room that is kept
+    large.publish();
+    CHECK(about(large.publish(), small.publish()));
+    CHECK(about(large.publish_to_nobody(thousand), small.publish_to_nobody(thousand)));
+    small.subscribe_and_unsubscribe();
+    large.subscribe_and_unsubscribe();
+    CHECK(about(large.subscribe_and_unsubscribe(), small.subscribe_and_unsubscribe()));
+
+    // A topic that nobody subscribes to, and without history, is nothing.
+    const auto nobody = large.publish_to_nobody(thousand * thousand);
+    CHECK(nobody.allocations == 0);
+    CHECK(large.script.asked == 0);
+    CHECK(large.script.core.topics() == thousand * thousand);
+
+    // A session goes, with 1,000 subscriptions.
+    CHECK(about(large.remove(thousand / 2), small.remove(0)));
+    CHECK(large.script.core.topics() == thousand * (thousand - 1));
+    CHECK(small.script.core.topics() == 0);
+}
+
+TEST_CASE("cost: a publish does not grow with the number of filters that have nothing to do with it") {
+    const auto publishes = [](std::size_t filters) {
+        core_script s;
+        std::vector<peer_ptr> peers;
+        for (std::size_t n = 0; n != filters; ++n) {
+            if (n % thousand == 0)
+                peers.push_back(s.session());
+            const auto id = std::to_string(n);
+            s.subscribe_filter(
+                peers.back(), n % 4 == 0   ? "devices/" + id + "/+"
+                              : n % 4 == 1 ? "devices/" + id + "/state/#"
+                              : n % 4 == 2 ? "+/" + id + "/alarm"
+                                           : "rooms/+/of/" + id);
+        }
+        CHECK(s.core.filters() == filters);
+        const std::vector<std::string> topics{"devices/0/temperature", "devices/1/state", "devices/2/alarm",
+                                              "rooms/7/of/3",          "rooms/7",         "news"};
+        const auto once = [&] {
+            std::size_t matched = 0;
+            for (std::size_t n = 0; n != thousand; ++n) {
+                matched += s.core.publish(topics[n % topics.size()], "x").matched;
+                s.turn();
+            }
+            CHECK(matched == 668);
+        };
+        once();
+        return work_of(once);
+    };
+    CHECK(about(publishes(10'000), publishes(10)));
+}
+
+TEST_CASE("cost: logging out does not grow with the number of sessions of a uid") {
+    const auto log_out = [](std::size_t sessions) {
+        core_script s;
+        std::vector<peer_ptr> peers;
+        for (std::size_t n = 0; n != sessions; ++n) {
+            peers.push_back(s.queue());
+            s.core.bind(*peers.back(), "ann");
+        }
+        const auto logged_in = [&] {
+            std::size_t count = 0;
+            s.core.for_each_of_uid("ann", [&](const pusher::detail::subscriber_base&) { ++count; });
+            return count;
+        };
+        REQUIRE(logged_in() == sessions);
+        // Those who came last, those in the middle, and those who came first.
+        std::vector<std::size_t> leaving;
+        for (std::size_t n = 0; n != 100; ++n)
+            for (const auto from : {sessions - 100, sessions / 2, std::size_t{100}})
+                leaving.push_back(from + n);
+        const auto done = work_of([&] {
+            for (const auto n : leaving)
+                s.core.bind(*peers[n], n % 2 == 0 ? "" : "bob");
+        });
+        CHECK(logged_in() == sessions - leaving.size());
+        return done;
+    };
+    CHECK(about(log_out(10'000), log_out(1000)));
+}
