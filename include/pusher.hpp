@@ -71,4 +71,5 @@
 #include <pusher/transport/stream_link.hpp>
 #include <pusher/transport/udp_link.hpp>
 #include <pusher/transport/websocket_link.hpp>
+#include <pusher/transport/write_progress.hpp>
 #include <pusher/version.hpp>
