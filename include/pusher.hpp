@@ -39,6 +39,7 @@
 #include <pusher/dialect/websocket_decoder.hpp>
 #include <pusher/dialect/websocket_encoder.hpp>
 #include <pusher/dialect/websocket_frame.hpp>
+#include <pusher/encoding.hpp>
 #include <pusher/error.hpp>
 #include <pusher/gap.hpp>
 #include <pusher/history_params.hpp>
@@ -71,4 +72,5 @@
 #include <pusher/transport/stream_link.hpp>
 #include <pusher/transport/udp_link.hpp>
 #include <pusher/transport/websocket_link.hpp>
+#include <pusher/transport/write_progress.hpp>
 #include <pusher/version.hpp>

@@ -40,6 +40,11 @@ namespace pusher::inline v0 {
 /// could not be made good is told by `async_receive`, in the place where it is missing; a message is never
 /// given twice over a resume.
 ///
+/// Being kicked is such a loss of a connection (`client_disconnected` with code 1008): the client comes back
+/// after its delay. Who is not wanted has to be refused, by the hub's `authenticate`, or with 1008 before the
+/// connection can be used: that ends `async_run` with `errc::refused`. A program that takes a kick for the
+/// end calls `close`.
+///
 /// What is asked for without a connection waits for one, within `client_params::request_timeout`. A request
 /// that was sent and not answered when the connection breaks: a publish completes with
 /// `client_errc::connection_lost`, and is not repeated; a subscribe is asked for again; an unsubscribe is

@@ -12,7 +12,7 @@ namespace pusher::inline v0 {
 /// Tells a subscriber that it missed messages of a topic that its subscriptions matched.
 struct gap {
     /// The first and last missed place in the topic's history; what lies between was not all missed if
-    /// `last - first + 1` exceeds `count`.
+    /// `last - first + 1` exceeds `count`. With `count` 0, what was missed is in it.
     struct range {
         std::uint64_t first = 0;
         std::uint64_t last = 0;
@@ -22,7 +22,7 @@ struct gap {
 
     std::string_view topic;
     std::uint64_t count = 0;      ///< missed messages, exactly; 0: some, and nobody knows how many
-    std::optional<range> offsets; ///< only on a topic with history
+    std::optional<range> offsets; ///< only on a topic with history, where it is known
 };
 
 } // namespace pusher::inline v0

@@ -39,7 +39,8 @@ struct delivery {
     std::optional<pinned_message> message;
 
     /// Messages that this subscriber lost since its delivery before: its outbox was full, or they left the
-    /// history before it came to them. `subscriber::on_gap` tells of which topics.
+    /// history before it came to them. A gap of unknown number (`gap::count` 0) counts as one.
+    /// `subscriber::on_gap` tells of which topics.
     std::uint64_t missed = 0;
 };
 

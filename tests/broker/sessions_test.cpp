@@ -7,7 +7,9 @@
 #include "broker_script.hpp"
 #include "catch.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -38,7 +40,70 @@ std::string resume(std::uint64_t epoch, int offset) {
     return R"("topic":"t","resume":{"epoch":")" + text + R"(","offset":)" + std::to_string(offset) + "}";
 }
 
+/// Messages in short.
+class brief_encoding final : public pusher::encoding {
+public:
+    void push(const pusher::message& m, std::string& out) const override {
+        ++pushes;
+        out.append(m.topic()).append(" is ").append(m.payload()).append("\n");
+    }
+    void gap(const pusher::gap& g, std::string& out) const override {
+        out.append(std::to_string(g.count)).append(" of ").append(g.topic).append(" are lost\n");
+    }
+    void reply(std::string_view text, std::string& out) const override {
+        out += text.find(R"("status":"ok")") != text.npos ? "yes\n" : "no\n";
+    }
+
+    mutable int pushes = 0;
+};
+
+/// Reads lines, and writes them its own way.
+class brief_link final : public pusher::line_link {
+public:
+    brief_link(pusher::channel_ptr c, pusher::broker_core& b, const brief_encoding& e)
+        : line_link(std::move(c), b.io(), std::make_shared<const pusher::link_limits>()),
+          encoding_(&e) {}
+
+    [[nodiscard]] const pusher::encoding* own_encoding() const noexcept override { return encoding_; }
+
+private:
+    const brief_encoding* encoding_;
+};
+
 } // namespace
+
+TEST_CASE("sessions: a link may write messages its own way", "[broker]") {
+    brief_encoding in_brief; // outlives the broker
+    broker_script s({.outbox = {.messages = 2}});
+    client usual(s);
+    usual.subscribe("t");
+    std::vector<std::unique_ptr<pusher::testing::memory_peer>> peers;
+    for (const std::size_t room : {64 * 1024, 64 * 1024, 8}) {
+        auto ends = pusher::testing::memory_channel::connect(s.context.get_executor(), {}, {.room = room});
+        s.broker.accept(std::make_unique<brief_link>(ends.second, s.broker, in_brief));
+        peers.push_back(std::make_unique<pusher::testing::memory_peer>(ends.first));
+        peers.back()->send(R"({"action":"subscribe","params":{"topic":"t"}})"
+                           "\nnonsense\n");
+    }
+    s.run();
+    for (const auto& p : peers)
+        CHECK(p->take_lines() == texts{"yes", "no"});
+    peers[2]->pause();
+    s.broker.publish("t", "1"); // fits, and is the last that it reads
+    s.run();
+    for (const auto* const text : {"2", "3", "4", "5", "6"})
+        s.broker.publish("t", text);
+    s.run();
+    CHECK(usual.heard() == texts{"ok", "t=1", "t=2", "t=3", "t=4", "t=5", "t=6"});
+    const texts all{"t is 1", "t is 2", "t is 3", "t is 4", "t is 5", "t is 6"};
+    CHECK(peers[0]->take_lines() == all);
+    CHECK(peers[1]->take_lines() == all);
+    CHECK(in_brief.pushes == 6); // once for all of them
+    peers[2]->resume();
+    s.run();
+    CHECK(
+        peers[2]->take_lines() == texts{"t is 1", "t is 2", "t is 3", "1 of t are lost", "t is 5", "t is 6"});
+}
 
 TEST_CASE("sessions: each request is answered, in order, and in order with what is pushed", "[broker]") {
     broker_script s;

@@ -79,6 +79,24 @@ TEST_CASE("client url: what is one", "[client][url]") {
     CHECK(good("unix:hub.sock").target == "hub.sock");
 }
 
+TEST_CASE("client url: a zone is for this machine alone", "[client][url]") {
+    for (const std::string zone : {"%25eth0", "%eth0"}) {
+        auto u = good("ws://[fe80::1" + zone + "]:8080/ws");
+        CHECK(u.host == "fe80::1%eth0");
+        CHECK(u.authority() == "[fe80::1]:8080");
+        u = good("wss://[fe80::1" + zone + "]");
+        CHECK(u.authority() == "[fe80::1]");
+        CHECK(good("tcp://[fe80::1" + zone + "]:9000").host == "fe80::1%eth0");
+    }
+    CHECK(good("tcp://[fe80::1%2]:9000").host == "fe80::1%2");
+    CHECK(good("tcp://[fe80::1%25251]:9000").host == "fe80::1%251");
+    bad("tcp://[fe80::1%]:9000", "zone");
+    bad("tcp://[fe80::1%25]:9000", "zone");
+    bad("tcp://[fe80::1%25eth0%251]:9000", "zone");
+    bad("ws://[fe80::1%eth/0]:9000", "]");
+    bad("tcp://[%25eth0]:9000", "IPv6");
+}
+
 TEST_CASE("client url: what is not", "[client][url]") {
     bad("", "begins with");
     bad("127.0.0.1:9000", "begins with");
@@ -100,6 +118,14 @@ TEST_CASE("client url: what is not", "[client][url]") {
     bad("ws://[::1/ws", "]");
     bad("ws://[::1]x/ws", "]");
     bad("ws://[hub]/ws", "IPv6");
+    bad("ws://[hub::1]/ws", "IPv6");
+    bad("ws://[]/ws", "IPv6");
+    bad("ws://[:]/ws", "IPv6");
+    bad("ws://[1::2::3]/ws", "IPv6");
+    for (const std::string host : {"h,b", "h%75b", "h\"b", "h\\b", "h~b", "*"})
+        bad("ws://" + host + "/ws", "xn--");
+    for (const std::string host : {"hub:80:80", "[::1]]", "h]b"})
+        bad("ws://" + host + "/ws", "]");
     bad("ws://hub/w s", "escape");
     bad("ws://hub/\r\nX: y", "escape");
     bad("ws://hub/\xC3\xA9", "escape");

@@ -340,10 +340,10 @@ inline void model::missed(user& u, gap g) {
 inline void model::add_gap(user& u, gap g) {
     for (auto& known : u.gaps)
         if (known.topic == g.topic) {
-            known.count += g.count;
-            known.last = std::max(known.last, g.last);
-            if (known.first == 0 || (g.first != 0 && g.first < known.first))
-                known.first = g.first;
+            known.count = known.count == 0 || g.count == 0 ? 0 : known.count + g.count;
+            const bool between = known.first != 0 && g.first != 0;
+            known.first = between ? std::min(known.first, g.first) : 0;
+            known.last = between ? std::max(known.last, g.last) : 0;
             known.from = std::min(known.from, g.from);
             return;
         }

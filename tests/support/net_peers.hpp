@@ -10,6 +10,7 @@
 #include <poll.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -150,6 +151,25 @@ inline http_answer answer_of(raw_peer& p, bool to_head = false) {
     if (const auto length = a["Content-Length"]; !length.empty() && !to_head)
         a.body = p.bytes(std::stoul(length));
     return a;
+}
+
+/// A frame of a WebSocket peer: its first byte and its payload.
+struct websocket_piece {
+    unsigned first = 0;
+    std::string payload;
+};
+
+/// Reads one frame, which a hub sends without a mask.
+inline websocket_piece websocket_piece_of(raw_peer& p) {
+    const auto head = p.bytes(2);
+    auto size = static_cast<std::uint64_t>(static_cast<unsigned char>(head[1]));
+    if (size > 125) {
+        const auto more = p.bytes(size == 126 ? 2 : 8);
+        size = 0;
+        for (const char c : more)
+            size = size << 8 | static_cast<unsigned char>(c);
+    }
+    return {static_cast<unsigned char>(head[0]), p.bytes(size)};
 }
 
 /// A peer that speaks datagrams.

@@ -5,6 +5,7 @@
 #include <pusher/broker.hpp>
 #include <pusher/testing/memory_channel.hpp>
 #include <pusher/testing/memory_peer.hpp>
+#include <pusher/transport/http_connection.hpp>
 #include <pusher/transport/line_link.hpp>
 #include <pusher/transport/websocket_link.hpp>
 
@@ -35,6 +36,8 @@ public:
     }
     ~slow_reader() { channel_->close(); }
 
+    void stop() { stopped_ = true; }
+
     std::size_t received = 0;
     bool ended = false;
 
@@ -43,7 +46,7 @@ private:
         received += bytes.size();
         timer_.expires_after(100ms);
         timer_.async_wait([this](error_code ec) {
-            if (!ec)
+            if (!ec && !stopped_)
                 channel_->read();
         });
         return false;
@@ -53,6 +56,7 @@ private:
 
     memory_channel_ptr channel_;
     boost::asio::steady_timer timer_;
+    bool stopped_ = false;
 };
 
 struct fixture {
@@ -108,6 +112,60 @@ TEST_CASE("endings: a reader that is slow but steady is no reader that takes not
     CHECK_FALSE(reader.ended);
     CHECK(f.broker.stats().sessions == 1);
     CHECK(reader.received > 1'000);
+}
+
+TEST_CASE("endings: a reader of an answer over HTTP may be slow, too") {
+    boost::asio::io_context io{1};
+    const auto services = std::make_shared<pusher::services>(io.get_executor());
+    struct : pusher::http_owner {
+        void at_request(const pusher::http_connection_ptr& c) override {
+            pusher::http_response r(boost::beast::http::status::ok, 11);
+            r.body() = std::string(20'000, 'x');
+            c->respond(std::move(r));
+        }
+        void at_bad_request() override {}
+        void at_http_end(pusher::http_connection&) override { ended = true; }
+        bool ended = false;
+    } owner;
+    const pusher::link_limits limits{.write_timeout = 1s};
+    auto ends = memory_channel::connect(io.get_executor(), {.piece = 100}, {.room = 10'000, .low = 5'000});
+    const pusher::http_connection_ptr connection(new pusher::http_connection(
+        ends.second, services, std::make_shared<const pusher::link_limits>(limits), owner, 100));
+    connection->start();
+    ends.first->write(std::string("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    slow_reader reader(ends.first, io);
+    io.run_for(3500ms);
+    CHECK_FALSE(owner.ended);
+    CHECK_FALSE(reader.ended);
+    CHECK(reader.received > 1'000);
+    reader.stop();
+    io.restart();
+    const auto begin = clock::now();
+    while (!owner.ended && clock::now() < begin + 30s)
+        io.run_one_for(30s);
+    CHECK(owner.ended);
+}
+
+TEST_CASE("endings: a reader that stops is given the write timeout from then on, and not twice that") {
+    fixture f;
+    constexpr auto limit = 3s;
+    memory_peer reader(f.session<pusher::line_link>(
+        {.piece = 100}, {.room = 10'000, .low = 5'000}, {.write_timeout = limit}));
+    reader.send(std::string(subscribe) + '\n');
+    f.run_until([&] { return !reader.take_lines().empty(); });
+    reader.pause();
+    f.broker.publish("a", "1"); // the read that is under way
+    f.run();
+    f.broker.publish("a", std::string(20'000, 'x'));
+    f.run();
+    reader.resume(); // what a kernel takes on behalf of a peer that reads nothing
+    reader.pause();
+    f.run();
+    const auto stopped = clock::now();
+    f.run_until([&] { return f.broker.stats().sessions == 0; });
+    CHECK(f.broker.stats().closed.at("write timeout") == 1);
+    CHECK(clock::now() - stopped >= limit - 100ms); // `stopped` is a moment too late
+    CHECK(clock::now() - stopped < 2 * limit - 500ms);
 }
 
 TEST_CASE("endings: a reader that takes nothing is one, whatever room there was") {

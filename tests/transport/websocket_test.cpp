@@ -47,16 +47,7 @@ std::string close_payload(unsigned code, const std::string& reason = {}) {
 
 /// One frame of the hub, in short: `text: …` as `brief` says it, `ping: …`, `pong: …`, `close 1000 …`.
 std::string heard(raw_peer& p) {
-    const auto head = p.bytes(2);
-    const auto first = static_cast<unsigned char>(head[0]);
-    auto size = static_cast<std::uint64_t>(static_cast<unsigned char>(head[1]));
-    if (size > 125) {
-        const auto more = p.bytes(size == 126 ? 2 : 8);
-        size = 0;
-        for (const char c : more)
-            size = size << 8 | static_cast<unsigned char>(c);
-    }
-    const auto payload = p.bytes(size);
+    const auto [first, payload] = websocket_piece_of(p);
     switch (first) {
     case 0x81: return brief(payload);
     case 0x88:

@@ -15,11 +15,12 @@
 namespace pusher::inline v0 {
 
 /// Messages that the hub could not deliver, because this client was too slow for its outbox, or away too long
-/// for the topic's history.
+/// for the topic's history. After losses in more than 1024 topics at once, those of the further ones come as
+/// one gap of the topic `#`.
 struct client_gap {
     std::string topic;
-    std::uint64_t count = 0;           ///< missed messages, exactly
-    std::optional<gap::range> offsets; ///< only on a topic with history
+    std::uint64_t count = 0;           ///< missed messages, exactly; 0: some, and nobody knows how many
+    std::optional<gap::range> offsets; ///< only on a topic with history, where it is known
 };
 
 /// There is a connection, authenticated if there is a token. What follows was received over it.

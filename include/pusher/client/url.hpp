@@ -1,7 +1,9 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/version.hpp>
+#include <pusher/error.hpp>
+
+#include <boost/asio/ip/address_v6.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -27,8 +29,12 @@ struct client_url {
     enum class kind : unsigned char { tcp, local, websocket };
 
     kind what = kind::tcp;
-    bool secure = false;    ///< over TLS
-    std::string host;       ///< a name or an IP address, IPv6 without brackets; empty for `unix:`
+    bool secure = false; ///< over TLS
+
+    /// A name or an IP address; empty for `unix:`. IPv6 is without brackets, and with its zone, as in
+    /// `fe80::1%eth0`: in the text that is `[fe80::1%25eth0]`, or the same with a bare `%`.
+    std::string host;
+
     std::uint16_t port = 0; ///< 0 for `unix:`
     std::string target;     ///< WebSocket: path and query; `unix:`: the socket's path
 
@@ -40,9 +46,12 @@ struct client_url {
         return why.empty() ? std::optional(std::move(url)) : std::nullopt;
     }
 
-    /// What the `Host` header says: without the port where that is the usual one.
+    /// What the `Host` header says: without the port where that is the usual one, and without a zone, which
+    /// means nothing to others (RFC 6874, section 4).
     [[nodiscard]] std::string authority() const {
-        auto name = host.find(':') != host.npos ? '[' + host + ']' : host;
+        auto name = host.substr(0, host.find('%'));
+        if (name.find(':') != name.npos)
+            name = '[' + name + ']';
         if (port != (secure ? 443 : 80))
             name += ':' + std::to_string(port);
         return name;
@@ -97,6 +106,33 @@ private:
         return {};
     }
 
+    /// What is in brackets.
+    std::string read_address(std::string_view text) {
+        const auto percent = std::min(text.find('%'), text.size());
+        const auto address = text.substr(0, percent);
+        error_code ec;
+        boost::asio::ip::make_address_v6(address, ec);
+        if (ec)
+            return "only an IPv6 address stands in [ ]";
+        host = address;
+        if (percent == text.size())
+            return {};
+        auto zone = text.substr(percent + 1);
+        if (zone.starts_with("25"))
+            zone.remove_prefix(2); // an escaped % (RFC 6874, section 2)
+        if (zone.empty() || !only(zone, name_characters))
+            return "the zone of an IPv6 address is the name or number of an interface";
+        host.append("%").append(zone);
+        return {};
+    }
+
+    static constexpr std::string_view name_characters =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
+
+    static bool only(std::string_view text, std::string_view characters) noexcept {
+        return text.find_first_not_of(characters) == text.npos;
+    }
+
     std::string read_authority(std::string_view text) {
         if (text.find('@') != text.npos)
             return "a URL may not have a user name; give a token";
@@ -105,14 +141,15 @@ private:
             const auto bracket = text.find(']');
             if (bracket == text.npos || (bracket + 1 != text.size() && text[bracket + 1] != ':'))
                 return "a URL's [ needs its ]";
-            host = text.substr(1, bracket - 1);
             colon = bracket + 1 == text.size() ? text.npos : bracket + 1;
-            if (host.find(':') == host.npos)
-                return "only an IPv6 address stands in [ ]";
+            if (auto wrong = read_address(text.substr(1, bracket - 1)); !wrong.empty())
+                return wrong;
         } else {
             host = text.substr(0, std::min(colon, text.size()));
             if (host.find_first_of(":[]") != host.npos)
                 return "an IPv6 address needs [ ] around it";
+            if (!only(host, name_characters))
+                return "a host's name is of letters, digits, '-', '.' and '_'; others are written as xn--";
         }
         if (host.empty())
             return "a URL needs a host";

@@ -21,8 +21,8 @@ namespace pusher::inline v0::detail {
 /// What a subscriber missed of one topic and was not told yet.
 struct pending_gap {
     shared_text topic;
-    std::uint64_t count = 0;
-    std::uint64_t first_offset = 0; ///< 0: the topic has no history
+    std::uint64_t count = 0;        ///< 0: some
+    std::uint64_t first_offset = 0; ///< 0: the topic has no history, or nobody knows
     std::uint64_t last_offset = 0;
     std::uint64_t first_sequence = 0; ///< of the first missed message: the marker goes before what follows it
 
@@ -30,6 +30,14 @@ struct pending_gap {
     [[nodiscard]] static pending_gap of(const gap& g) {
         const auto offsets = g.offsets.value_or(gap::range{0, 0});
         return {shared_text(g.topic), g.count, offsets.first, offsets.last, 0};
+    }
+
+    /// What is not known of one of them is not known of both.
+    void merge(const pending_gap& g) noexcept {
+        count = count == 0 || g.count == 0 ? 0 : count + g.count;
+        first_offset = std::min(first_offset, g.first_offset);
+        last_offset = first_offset == 0 ? 0 : std::max(last_offset, g.last_offset);
+        first_sequence = std::min(first_sequence, g.first_sequence);
     }
 
     [[nodiscard]] gap view() const noexcept {
@@ -67,11 +75,7 @@ public:
             gaps_.push_back(std::move(g));
             return;
         }
-        found->count += g.count;
-        found->last_offset = std::max(found->last_offset, g.last_offset);
-        if (found->first_offset == 0 || (g.first_offset != 0 && g.first_offset < found->first_offset))
-            found->first_offset = g.first_offset;
-        found->first_sequence = std::min(found->first_sequence, g.first_sequence);
+        found->merge(g);
     }
 
     /// The place of the gap of that topic whose marker goes before a message, or `size()`.

@@ -1,9 +1,9 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/detail/encoding.hpp>
 #include <pusher/detail/gap_list.hpp>
 #include <pusher/detail/run.hpp>
+#include <pusher/encoding.hpp>
 #include <pusher/overflow_policy.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>

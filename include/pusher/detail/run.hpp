@@ -1,8 +1,8 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/detail/encoding.hpp>
 #include <pusher/detail/shared_text.hpp>
+#include <pusher/encoding.hpp>
 #include <pusher/message.hpp>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>

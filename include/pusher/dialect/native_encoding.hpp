@@ -1,10 +1,10 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/detail/encoding.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/sse_encode.hpp>
 #include <pusher/dialect/websocket_encoder.hpp>
+#include <pusher/encoding.hpp>
 
 #include <cstddef>
 #include <string>

@@ -5,6 +5,7 @@
 #include <pusher/transport/channel.hpp>
 #include <pusher/transport/link_limits.hpp>
 #include <pusher/transport/services.hpp>
+#include <pusher/transport/write_progress.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/message.hpp>
@@ -160,6 +161,7 @@ private:
     http_request request_;
     std::string in_;  ///< read, and not parsed yet
     std::string out_; ///< to be written
+    write_progress progress_;
     bool in_request_ = false;
     bool keep_alive_ = true;
     bool continued_ = false;

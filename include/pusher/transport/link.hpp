@@ -2,7 +2,7 @@
 #pragma once
 
 #include <pusher/close_reason.hpp>
-#include <pusher/detail/encoding.hpp>
+#include <pusher/encoding.hpp>
 #include <pusher/error.hpp>
 
 #include <chrono>

@@ -27,7 +27,8 @@ struct link_limits {
     std::chrono::milliseconds heartbeat = std::chrono::seconds(30);
 
     /// How long a connection may take nothing of what is written to it, not a byte: a peer that is slow, but
-    /// steady, is not cut off. At least 1 s.
+    /// steady, is not cut off. It is looked at eight times within this, so that the end comes up to an eighth
+    /// later. At least 1 s.
     std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
 
     /// How long a connection may take for a handshake, or for one HTTP request. At least 100 ms.

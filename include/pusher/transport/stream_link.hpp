@@ -6,6 +6,7 @@
 #include <pusher/transport/link.hpp>
 #include <pusher/transport/link_limits.hpp>
 #include <pusher/transport/services.hpp>
+#include <pusher/transport/write_progress.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -161,8 +162,7 @@ private:
     std::unique_ptr<close_reason> reason_; ///< why the session is being closed
     services::time_point heard_;
     services::time_point beat_{};
-    services::time_point progress_;
-    std::size_t unsent_ = 0; ///< what the channel had then
+    write_progress progress_; ///< while blocked
     // These leave room behind them that kinds of links may use.
     std::uint32_t requests_ = 0; ///< handled in this turn
     phase phase_ : 2 = phase::open;

@@ -241,6 +241,74 @@ TEST_CASE("overflow: gaps in history tell offsets", "[core]") {
     }
 }
 
+TEST_CASE("overflow: where nobody knows how many, nobody knows how many in all", "[core]") {
+    core_script s(with_history(3));
+    auto a = s.session(limit(1));
+    a->link.room = 0;
+    SECTION("first those of unknown number, then others") {
+        s.subscribe(a, "t");
+        s.core.tell_unknown_gap(*a, "t");
+        publish(s, "t", 1, 4);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 0", "t@4=4"});
+    }
+    SECTION("first others") {
+        s.subscribe(a, "t");
+        publish(s, "t", 1, 4);
+        s.turn();
+        s.core.tell_unknown_gap(*a, "t");
+        publish(s, "t", 5, 6);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 0", "t@6=6"});
+    }
+    SECTION("where it is known between which offsets, that is told") {
+        for (int n = 1; n <= 6; ++n)
+            s.publish("t", "0");
+        core_script::options o;
+        o.type = "x";
+        o.resume = pusher::topic_position{s.core.find_topic("t")->past->epoch(), 1};
+        CHECK(s.subscribe(a, "t", o).recovered == false);
+        s.settle();
+        for (int n = 7; n <= 12; ++n)
+            s.publish("t", std::to_string(n), "x");
+        s.settle();
+        s.writable(a);
+        s.settle();
+        CHECK(a->link.frames() == texts{"!t 0 2-9", "t:x@10=10", "t:x@11=11", "t:x@12=12"});
+    }
+    SECTION("what is told next is counted again") {
+        s.subscribe(a, "t");
+        s.core.tell_unknown_gap(*a, "t");
+        publish(s, "t", 1, 2);
+        s.turn();
+        s.writable(a, 0);
+        s.writable(a);
+        a->link.frames();
+        a->link.room = 0;
+        publish(s, "t", 3, 5);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 2 3-4", "t@5=5"});
+    }
+}
+
+TEST_CASE("overflow: topics that are told as one, of which one is of unknown number", "[core]") {
+    core_script s;
+    auto a = s.session(limit(1));
+    a->link.room = 0;
+    s.subscribe_filter(a, "#");
+    for (std::size_t n = 0; n <= pusher::detail::gap_list::max_topics; ++n)
+        s.publish("t" + std::to_string(n), "1");
+    s.publish("u", "1");
+    s.turn();
+    s.core.tell_unknown_gap(*a, "v");
+    s.writable(a);
+    const auto got = a->link.frames();
+    CHECK(std::count(got.begin(), got.end(), "!# 0") == 1);
+}
+
 TEST_CASE("overflow: a subscription's own policy", "[core]") {
     core_script s;
     core_script::options newest;

@@ -180,6 +180,10 @@ PUSHER_DECL void http_connection::at_timeout() {
         r.body() = R"({"error":"there was no answer in time"})";
         return respond(std::move(r));
     }
+    if (!closing_ && !parser_ && !out_.empty() && !progress_.stuck(*channel_, *limits_)) {
+        services_->arm(*this, progress_.next_look(*limits_));
+        return;
+    }
     if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
         return end();
     give_up_request();
@@ -200,7 +204,6 @@ PUSHER_DECL void http_connection::give_up_request() {
 
 PUSHER_DECL void http_connection::send(std::string text) {
     out_ += text;
-    services_->arm(*this, services::now() + limits_->write_timeout);
     flush();
 }
 
@@ -209,10 +212,13 @@ PUSHER_DECL void http_connection::flush() {
         return;
     const auto taken = channel_->write({out_.data(), out_.size()});
     out_.erase(0, taken);
-    if (taken != 0 && !out_.empty() && !parser_) // slow, but not stuck
-        services_->arm(*this, services::now() + limits_->write_timeout);
-    if (!out_.empty() || in_request_ || parser_)
+    if (in_request_ || parser_) // "continue": until the whole request is there, that has a time of its own
         return;
+    if (!out_.empty()) {
+        progress_.mark(*channel_);
+        services_->arm(*this, progress_.next_look(*limits_));
+        return;
+    }
     if (!keep_alive_ || draining_) {
         closing_ = true;
         channel_->shutdown();

@@ -11,7 +11,7 @@ PUSHER_DECL stream_link::stream_link(
       services_(std::move(s)),
       limits_(std::move(limits)) {
     channel_->set_user(this);
-    heard_ = progress_ = services::now();
+    heard_ = services::now();
     rearm();
 }
 
@@ -43,7 +43,6 @@ stream_link::close(const close_reason& reason, std::optional<std::chrono::millis
         return;
     reason_ = std::make_unique<close_reason>(reason);
     phase_ = phase::closing;
-    progress_ = services::now();
     // The goodbye follows the frame that is under way, if there is one.
     if (auto rest = owner()->take_rest(); !rest.empty()) {
         if (control_)
@@ -171,7 +170,6 @@ PUSHER_DECL void stream_link::hold(std::span<const char> bytes) {
 
 PUSHER_DECL void stream_link::at_writable() {
     blocked_ = false;
-    progress_ = services::now();
     send_pending();
 }
 
@@ -240,15 +238,8 @@ PUSHER_DECL void stream_link::at_timeout() {
         return cut_off();
     if (phase_ != phase::open)
         return;
-    if (blocked_ && now - progress_ >= limits_->write_timeout) {
-        // A socket says that it is writable only when a good part of its buffer is free. A peer that is
-        // slow may be long in taking that much, but it has taken something.
-        const auto left = channel_->unsent();
-        if (left >= unsent_)
-            return give_up(errc::write_timeout);
-        unsent_ = left;
-        progress_ = now;
-    }
+    if (blocked_ && progress_.stuck(*channel_, *limits_))
+        return give_up(errc::write_timeout);
     if (listens() && now - heard_ >= limits_->idle_timeout)
         return give_up(errc::idle_timeout);
     if (now - std::max(heard_, beat_) >= heartbeat_interval()) {
@@ -286,7 +277,7 @@ PUSHER_DECL void stream_link::rearm() {
     if (listens())
         next = std::min(next, heard_ + limits_->idle_timeout);
     if (blocked_)
-        next = std::min(next, progress_ + limits_->write_timeout);
+        next = std::min(next, progress_.next_look(*limits_));
     services_->arm(*this, next);
 }
 
@@ -296,8 +287,7 @@ PUSHER_DECL std::size_t stream_link::send(std::span<const char> bytes) noexcept 
     const auto taken = channel_->write(bytes);
     if (taken != bytes.size()) {
         blocked_ = true;
-        progress_ = services::now();
-        unsent_ = channel_->unsent();
+        progress_.mark(*channel_);
         rearm();
     }
     return taken;
