@@ -180,7 +180,8 @@ PUSHER_DECL void core::release(pattern& p) {
     filters_.remove_unused(node);
 }
 
-PUSHER_DECL std::optional<std::size_t> core::find_sub(const subscriber_base& s, const group& g) const noexcept {
+PUSHER_DECL std::optional<std::size_t>
+core::find_sub(const subscriber_base& s, const group& g) const noexcept {
     // Whichever list is shorter: a session has few subscriptions, or a topic has few subscribers.
     const auto in_group =
         s.what == subscriber_base::kind::queue ? g.members.size() : (g.handlers ? g.handlers->size() : 0);
@@ -457,11 +458,12 @@ PUSHER_DECL subscribe_result core::subscribe(
             hold = true;
         }
     }
+    const auto owed = from;
     if (o.history != 0 && !(result.recovered && *result.recovered)) {
         from = std::min(from, past.last(o.history, o.type));
     }
     if (from != past.next_offset() || hold)
-        start_cursor(s, sub, *topic, from, !o.echo);
+        start_cursor(s, sub, *topic, from, owed, !o.echo);
     else {
         join(s, sub, !o.echo);
         if (s.catching)
@@ -521,7 +523,8 @@ PUSHER_DECL bool core::matches_live(
     return false;
 }
 
-PUSHER_DECL overflow_policy core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
+PUSHER_DECL overflow_policy
+core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
     if (!s.has_overflow_option)
         return s.limits->overflow;
     const sub_ref* governing = nullptr;
