@@ -322,7 +322,7 @@ PUSHER_DECL bool client_engine::at_message(std::string_view text) {
         break;
     }
     case kind::gap:
-        subscriptions_.skip(incoming_.gap.topic, incoming_.gap.offsets);
+        subscriptions_.skip(incoming_.gap);
         inbox_.add(client_gap{std::string(incoming_.gap.topic), incoming_.gap.count, incoming_.gap.offsets});
         break;
     case kind::close: {
