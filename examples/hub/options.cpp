@@ -129,7 +129,8 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
         app, "--overflow", out.overflow,
         {{"drop_oldest", pusher::overflow_policy::drop_oldest},
          {"drop_newest", pusher::overflow_policy::drop_newest},
-         {"disconnect", pusher::overflow_policy::disconnect}},
+         {"disconnect", pusher::overflow_policy::disconnect},
+         {"conflate", pusher::overflow_policy::conflate}},
         "drop_oldest", "What happens when more would have to wait");
     app.add_option_function<std::vector<std::string>>(
            "--token",

@@ -313,6 +313,7 @@ private:
         struct item {
             pinned_message message;
             std::uint64_t publisher;
+            std::chrono::milliseconds ttl;
             std::size_t size;
         };
 

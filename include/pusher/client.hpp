@@ -183,11 +183,12 @@ public:
     ///
     /// \param topic,payload,options their bytes are copied when the operation begins. The payload is UTF-8.
     /// \param token completes with `void(error_code, client_publish_result)` when the hub has answered.
-    /// Errors: `invalid_topic`, `invalid_type`, `invalid_utf8`, `invalid_message` (key or id over 255 bytes),
-    /// `message_too_large` (the hub's limit), `queue_full` (limits of `client_params`), `closed`,
-    /// `client_errc::not_sent` (no connection in time): it was not published. `forbidden` and others that the
-    /// hub refuses with, `client_errc::rejected`: neither; `client_publish_result::reason` has the text.
-    /// `client_errc::connection_lost`, `client_errc::no_answer`: nobody knows
+    /// Errors: `invalid_topic`, `invalid_type`, `invalid_utf8`, `invalid_message` (key or id over 255 bytes,
+    /// a ttl out of its range), `message_too_large` (the hub's limit), `queue_full` (limits of
+    /// `client_params`), `closed`, `client_errc::not_sent` (no connection in time): it was not published.
+    /// `forbidden` and others that the hub refuses with, `client_errc::rejected`: neither;
+    /// `client_publish_result::reason` has the text. `client_errc::connection_lost`,
+    /// `client_errc::no_answer`: nobody knows
     /// (`client_condition::outcome_unknown`); publish again with the same `id` if subscribers tell by it.
     /// `operation_aborted`: cancelled.
     ///

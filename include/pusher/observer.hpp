@@ -14,10 +14,12 @@ namespace pusher::inline v0 {
 
 /// Why a message did not reach a subscriber.
 enum class drop_cause : std::uint8_t {
-    overflow,     ///< the outbox was full
-    trimmed,      ///< it left the history before a subscriber that was catching up came to it
-    disconnected, ///< the session ended with it in the outbox
-    undeliverable ///< the transport cannot carry it, such as a push over the datagram limit
+    overflow,      ///< the outbox was full
+    trimmed,       ///< it left the history before a subscriber that was catching up came to it
+    disconnected,  ///< the session ended with it in the outbox
+    undeliverable, ///< the transport cannot carry it, such as a push over the datagram limit
+    conflated,     ///< the outbox was full, and a newer message of the same key took its place
+    expired        ///< its time to live was over before it could be sent
 };
 
 /// Who an event is about. Views are valid during the call.

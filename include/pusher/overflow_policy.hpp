@@ -16,7 +16,11 @@ namespace pusher::inline v0 {
 enum class overflow_policy : std::uint8_t {
     drop_oldest, ///< the oldest queued messages go: the subscriber keeps up with the present
     drop_newest, ///< the arriving messages go: the subscriber keeps an unbroken past
-    disconnect   ///< the session ends with close code 1013; with history it may resume
+    disconnect,  ///< the session ends with close code 1013; with history it may resume
+
+    /// Queued messages go for which a newer one of the same topic and key is queued; without a key the topic
+    /// alone counts. So of everything the newest is kept. Where all keys differ, the oldest messages go.
+    conflate
 };
 
 /// How much may wait for one session or in-process subscriber.

@@ -4,6 +4,7 @@
 #include <pusher/error.hpp>
 #include <pusher/message.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -28,10 +29,18 @@ struct publish_options {
     /// Passed on as they are; at most 64 KiB in all.
     std::span<const header> headers{};
 
+    /// How long the message is worth delivering: to whom it has not been sent by then it is lost, counted,
+    /// and told by a gap marker. To the granularity of a turn of the event loop. Zero: it does not expire. Up
+    /// to 100 days.
+    std::chrono::milliseconds ttl{0};
+
     /// `subscriber::id()` or `session_info::id` of who publishes, for subscriptions that asked for `echo =
     /// false`. 0: the host.
     std::uint64_t publisher = 0;
 };
+
+/// The longest that a message may be worth delivering.
+inline constexpr std::chrono::milliseconds max_ttl = std::chrono::hours(24 * 100);
 
 /// What became of a publish, as far as it is known when `publish` returns.
 struct receipt {

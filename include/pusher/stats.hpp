@@ -29,6 +29,8 @@ struct broker_stats {
     std::uint64_t dropped_trimmed = 0;       ///< left the history before a subscriber came to them
     std::uint64_t dropped_disconnected = 0;  ///< were queued when their session ended
     std::uint64_t dropped_undeliverable = 0; ///< the transport could not carry them
+    std::uint64_t dropped_conflated = 0;     ///< newer ones of the same key took their place in a full outbox
+    std::uint64_t dropped_expired = 0;       ///< their time to live was over before they could be sent
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0; ///< times that queued messages were written
 

@@ -241,6 +241,36 @@ TEST_CASE("sessions: overflow with the policy to disconnect says when to come ba
     CHECK(s.broker.stats().closed == reasons{{"outbox overflow", 1}});
 }
 
+TEST_CASE("sessions: a subscription that conflates gets the newest of each key", "[broker]") {
+    pusher::broker_params p;
+    p.outbox.messages = 2;
+    broker_script s(std::move(p));
+    client a(s, 100);
+    a.send("subscribe", R"("topic":"t","overflow":"conflate")");
+    s.run();
+    CHECK(a.heard().back().starts_with("ok"));
+    a.peer.pause();
+    s.run();
+    client b(s);
+    for (int n = 0; n != 20; ++n)
+        b.send(
+            "publish", R"("topic":"t","ttl":60000,"key":")" + std::to_string(n % 2) + R"(","payload":")" +
+                           std::to_string(n) + "\"");
+    s.run();
+    CHECK(b.heard().size() == 20);
+    a.peer.resume();
+    s.run();
+    const auto got = a.heard();
+    REQUIRE(got.size() >= 2);
+    CHECK(got[got.size() - 2] == "t=18");
+    CHECK(got.back() == "t=19");
+    CHECK(s.broker.stats().dropped_conflated > 10);
+    CHECK(s.broker.stats().dropped_overflow == 0);
+    b.send("publish", R"("topic":"t","ttl":8640000001,"payload":"")");
+    s.run();
+    CHECK(b.heard().back() == "fail params.ttl is over 8640000000: that is 100 days in milliseconds");
+}
+
 TEST_CASE("sessions: who does not take its replies is not read from", "[broker]") {
     pusher::broker_params p;
     p.outbox.reply_bytes = 1000;

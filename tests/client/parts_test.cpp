@@ -329,12 +329,16 @@ TEST_CASE("client subscriptions: what a gap says was missed is not asked for", "
     table t;
     t.add("a", topic_position{1, 10});
     t.add("b", std::nullopt);
-    t.all.skip("a", gap::range{11, 15});
+    t.all.skip({"a", 5, gap::range{11, 15}});
     CHECK(t.at("a").position == topic_position{1, 15});
-    t.all.skip("a", gap::range{1, 3});
+    t.all.skip({"a", 3, gap::range{1, 3}});
+    t.all.skip({"a", 1, std::nullopt});
     CHECK(t.at("a").position == topic_position{1, 15});
-    t.all.skip("a", std::nullopt);
-    t.all.skip("b", gap::range{11, 15});
+    t.all.skip({"a", 2, gap::range{16, 18}}); // one of the three may still come
+    t.all.skip({"a", 0, gap::range{16, 18}});
+    t.all.skip({"a", 2, gap::range{20, 21}});
+    CHECK(t.at("a").position == topic_position{1, 15});
+    t.all.skip({"b", 5, gap::range{11, 15}});
     CHECK(!t.at("b").position);
 }
 

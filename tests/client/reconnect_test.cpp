@@ -265,6 +265,18 @@ TEST_CASE("client reconnect: what could not be made good is told", "[client][rec
         reconnect(w);
         CHECK(w.take_request("subscribe").resume == topic_position{7, 15});
     }
+    SECTION("what was not lost of a gap's range still comes") {
+        w.reply(again, recovered(true, topic_position{7, 10}));
+        w.push("a", "11", topic_position{7, 11});
+        w.gap("a", 3, gap::range{12, 16});
+        w.push("a", "14", topic_position{7, 14});
+        expect_reconnected(w);
+        CHECK(w.take_payload() == "11");
+        CHECK(w.take_as<client_gap>().count == 3);
+        CHECK(w.take_payload() == "14");
+        reconnect(w);
+        CHECK(w.take_request("subscribe").resume == topic_position{7, 14});
+    }
     SECTION("another history, of which all is replayed") {
         w.reply(again, recovered(false, topic_position{8, 2}));
         w.push("a", "new 1", topic_position{8, 1});

@@ -51,7 +51,8 @@ TEST_CASE("simulation: slow connections", "[simulation]") {
                  {command::kind::subscribe, 16}, {command::kind::unsubscribe, 4}, {command::kind::session, 3},
                  {command::kind::queue, 1},      {command::kind::handler, 1},     {command::kind::remove, 2},
                  {command::kind::bind, 2},       {command::kind::reply, 6},       {command::kind::room, 6},
-                 {command::kind::writable, 15},  {command::kind::take, 8},        {command::kind::flush, 20}};
+                 {command::kind::writable, 15},  {command::kind::take, 8},        {command::kind::flush, 20},
+                 {command::kind::advance, 6}};
     t.histories = 20;
     t.wide = 20;
     t.datagrams = true;

@@ -5,6 +5,7 @@
 #include <pusher/subscribe_options.hpp>
 #include <pusher/topic.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -50,6 +51,8 @@ struct command {
     std::string type;
     std::string uid; ///< to push to
     std::string payload;
+    std::string key;
+    std::chrono::milliseconds ttl{0};
     std::size_t publisher = nobody;
     pusher::match_mode match = pusher::match_mode::exact;
     bool echo = true;
@@ -135,6 +138,10 @@ inline std::string text_of(const command& c) {
         add(": ", c.type);
     if (!c.payload.empty())
         add("= ", c.payload);
+    if (!c.key.empty())
+        add("key ", c.key);
+    if (c.ttl.count() != 0)
+        add("ttl ", std::to_string(c.ttl.count()));
     if (c.publisher != nobody)
         add("by #", std::to_string(c.publisher));
     if (!c.echo)

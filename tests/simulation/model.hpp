@@ -119,13 +119,15 @@ private:
     struct posted {
         std::string topic;
         std::string type;
+        std::string key;
         std::string payload;
+        std::chrono::milliseconds ttl;
         std::size_t publisher;
         bool addressed;       ///< to subscribers that were listed
         std::uint64_t offset; ///< 0: not in a history
         pusher::detail::steady_time when;
 
-        [[nodiscard]] std::size_t size() const { return type.size() + payload.size(); }
+        [[nodiscard]] std::size_t size() const { return type.size() + key.size() + payload.size(); }
         /// At once, also to who is catching up with its topic.
         [[nodiscard]] bool handed_over() const { return addressed && offset == 0; }
         [[nodiscard]] std::string text() const {
@@ -176,6 +178,7 @@ private:
         bool echo;
         std::uint64_t next; ///< offset
         std::uint64_t born;
+        std::uint64_t owed; ///< offset from which on what it does not get is a loss
         std::uint64_t
             subscription;     ///< its order; or it has ended, and live ones rely on what is left to read
         std::uint64_t serial; ///< grows from cursor to cursor
@@ -281,7 +284,7 @@ private:
     bool matches_live(const user& u, const posted& m, std::uint64_t sequence, bool any_echo = false) const;
     bool covered(const user& u, const std::string& topic, std::uint64_t sequence) const;
     void subscribe(const command& c, outcome& o);
-    std::uint64_t start_of(user& u, const command& c, past& p, outcome& o, bool& hold);
+    std::uint64_t start_of(user& u, const command& c, past& p, outcome& o, bool& hold, std::uint64_t& owed);
     subscription* find(user& u, const command& c);
     void leave(user& u, std::uint64_t order);
     void stop_cursor(user& u, std::uint64_t order);
@@ -296,6 +299,14 @@ private:
     void end_turn();
     void deliver(user& u);
     void enforce(user& u);
+    policy governing(const user& u, const posted& m) const;
+    bool conflate(user& u);
+    [[nodiscard]] bool expired(const item& i) const {
+        return i.sequence != 0 && expired(message(i.sequence));
+    }
+    [[nodiscard]] bool expired(const posted& m) const {
+        return m.ttl.count() != 0 && params_.steady() - m.when > m.ttl;
+    }
     bool drain(user& u);
     std::size_t put(user& u, const std::string& frame);
     std::size_t next_gap(const user& u) const;

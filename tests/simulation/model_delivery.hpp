@@ -4,6 +4,7 @@
 #include "model.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,15 +77,9 @@ inline void model::enforce(user& u) {
                 newest = i;
                 oldest = std::min(oldest, i);
             }
-        // The policy of the subscription that the arriving message came for: an exact one, then the oldest.
-        const subscription* governing = nullptr;
-        for (const auto& s : u.subs)
-            if (s.matches(message(u.box[newest].sequence)) &&
-                (!governing ||
-                 std::pair(s.match != pusher::match_mode::exact, s.order) <
-                     std::pair(governing->match != pusher::match_mode::exact, governing->order)))
-                governing = &s;
-        const auto what = governing && governing->overflow ? *governing->overflow : u.limits.overflow;
+        const auto what = governing(u, message(u.box[newest].sequence));
+        if (what == policy::conflate && conflate(u))
+            continue;
         if (what == policy::disconnect) {
             u.overflowed = true;
             ++u.out.overflows;
@@ -96,10 +91,39 @@ inline void model::enforce(user& u) {
             u.gaps.clear();
             return;
         }
-        const auto dropped = pop(u, what == policy::drop_oldest ? oldest : newest).sequence;
+        const auto dropped = pop(u, what == policy::drop_newest ? newest : oldest).sequence;
         add_gap(u, gap_of(dropped));
         lose(u, dropped, pusher::drop_cause::overflow);
     }
+}
+
+/// The policy of the subscription that a message came for: an exact one, then the oldest.
+inline model::policy model::governing(const user& u, const posted& m) const {
+    const subscription* found = nullptr;
+    for (const auto& s : u.subs)
+        if (s.matches(m) &&
+            (!found || std::pair(s.match != pusher::match_mode::exact, s.order) <
+                           std::pair(found->match != pusher::match_mode::exact, found->order)))
+            found = &s;
+    return found && found->overflow ? *found->overflow : u.limits.overflow;
+}
+
+/// Of each topic and key the newest stays. \return whether any had to go.
+inline bool model::conflate(user& u) {
+    std::set<std::pair<std::string, std::string>> newer;
+    bool any = false;
+    for (auto i = u.box.size(); i-- != 0;) {
+        if (u.box[i].sequence == 0)
+            continue;
+        const auto& m = message(u.box[i].sequence);
+        if (governing(u, m) != policy::conflate || newer.emplace(m.topic, m.key).second)
+            continue;
+        any = true;
+        const auto dropped = pop(u, i).sequence;
+        add_gap(u, gap_of(dropped));
+        lose(u, dropped, pusher::drop_cause::conflated);
+    }
+    return any;
 }
 
 /// How much of a frame the connection takes.
@@ -131,6 +155,12 @@ inline void model::tell(user& u, std::size_t g) {
 inline bool model::drain(user& u) {
     if (!u.linked || u.blocked)
         return false;
+    for (auto i = u.box.size(); i-- != 0;)
+        if (expired(u.box[i])) {
+            const auto late = pop(u, i).sequence;
+            add_gap(u, gap_of(late));
+            lose(u, late, pusher::drop_cause::expired);
+        }
     const auto& as = forms[u.as];
     if (!u.rest.empty()) {
         u.rest.erase(0, put(u, u.rest));
@@ -174,6 +204,11 @@ inline bool model::drain(user& u) {
 inline void model::take(user& u, outcome& o) {
     if (u.overflowed)
         return;
+    while (!u.box.empty() && expired(u.box.front())) {
+        const auto late = pop(u, 0).sequence;
+        add_gap(u, gap_of(late));
+        lose(u, late, pusher::drop_cause::expired);
+    }
     const auto g = next_gap(u);
     if (!u.box.empty() && g != u.gaps.size()) {
         u.out.got.push_back(u.gaps[g].text());
@@ -193,6 +228,7 @@ inline void model::take(user& u, outcome& o) {
         run_call();
         u.took();
     }
+    u.excused = u.excused && u.full(); // what has expired makes room too
     if (u.catching && u.messages() <= u.limits.messages / 2)
         schedule(u);
 }
@@ -279,11 +315,21 @@ inline void model::read_on(user& u) {
         }
         const auto& m = message(sequence);
         const bool wanted = wants(u, m, sequence);
+        bool owed = false;
         for (auto& c : u.cursors)
-            if (c.topic == m.topic && c.next == m.offset)
+            if (c.topic == m.topic && c.next == m.offset) {
+                owed = owed || m.offset >= c.owed;
                 ++c.next;
+            }
         if (!wanted)
             continue;
+        if (expired(m)) {
+            if (owed) {
+                missed(u, gap_of(sequence));
+                lose(u, sequence, pusher::drop_cause::expired);
+            }
+            continue;
+        }
         ++messages;
         bytes += m.size();
         if (queue) {
@@ -351,13 +397,16 @@ inline void model::add_gap(user& u, gap g) {
 }
 
 inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why) {
-    static constexpr const char* names[] = {"overflow", "trimmed", "disconnected", "undeliverable"};
+    static constexpr const char* names[] = {"overflow",      "trimmed",   "disconnected",
+                                            "undeliverable", "conflated", "expired"};
     u.out.drops.push_back(message(sequence).topic + " " + names[static_cast<std::size_t>(why)]);
     switch (why) {
     case pusher::drop_cause::overflow: ++counters_.dropped; break;
     case pusher::drop_cause::trimmed: ++counters_.dropped_trimmed; break;
     case pusher::drop_cause::disconnected: ++counters_.dropped_disconnected; break;
     case pusher::drop_cause::undeliverable: ++counters_.dropped_undeliverable; break;
+    case pusher::drop_cause::conflated: ++counters_.dropped_conflated; break;
+    case pusher::drop_cause::expired: ++counters_.dropped_expired; break;
     }
 }
 

@@ -153,6 +153,10 @@ inline command schedule::make(kind what) {
         c.uid = what == kind::push ? random_.of(uids) : "";
         c.payload = std::to_string(++payloads_) +
                     std::string(random_.percent(20) ? random_.below(theme_.filling) : 0, 'x');
+        if (random_.percent(30))
+            c.key = random_.of({"k", "l"});
+        if (random_.percent(25))
+            c.ttl = std::chrono::milliseconds(random_.of({1, 999, 1000, 5000}));
         if (random_.percent(40) && !world_.all().empty())
             c.publisher = random_.below(world_.all().size()); // it may have left
         return c;
@@ -163,7 +167,7 @@ inline command schedule::make(kind what) {
             c.limits.messages = 1 + random_.below(8);
             c.limits.bytes = random_.of<std::size_t>({20, 60, 1'000'000});
         }
-        c.limits.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 0, 1, 1, 1, 2}));
+        c.limits.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 0, 1, 1, 1, 2, 3, 3}));
         break;
     case kind::subscribe:
     case kind::unsubscribe:
@@ -237,7 +241,7 @@ inline void schedule::fill_subscription(command& c) {
     wished_.push_back(c);
     c.echo = random_.percent(70);
     if (random_.percent(30))
-        c.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 1, 1, 2}));
+        c.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 1, 1, 2, 3, 3}));
     const auto how = random_.below(10);
     if (how < 3)
         c.history = random_.of<std::size_t>({1, 2, 5, 100});

@@ -74,7 +74,8 @@ public:
     }
     void
     at_drop(const pusher::subscriber_info& who, std::string_view topic, pusher::drop_cause why) override {
-        static constexpr const char* names[] = {" overflow", " trimmed", " disconnected", " undeliverable"};
+        static constexpr const char* names[] = {" overflow",      " trimmed",   " disconnected",
+                                                " undeliverable", " conflated", " expired"};
         seen_of(who.id).drops.push_back(std::string(topic) + names[static_cast<std::size_t>(why)]);
     }
     void at_gap(const pusher::subscriber_info& who, const pusher::gap& g) override {
@@ -221,6 +222,8 @@ inline void world::attach(const command& c) {
 inline void world::publish(const command& c, outcome& o) {
     pusher::publish_options options;
     options.type = c.type;
+    options.key = c.key;
+    options.ttl = c.ttl;
     if (c.publisher != nobody)
         options.publisher = all_[c.publisher].base().id;
     const auto r = c.what == kind::publish     ? core_.publish(c.text, c.payload, options)
@@ -334,6 +337,8 @@ inline void world::check() {
     same("dropped_trimmed", is.dropped_trimmed, due.dropped_trimmed);
     same("dropped_disconnected", is.dropped_disconnected, due.dropped_disconnected);
     same("dropped_undeliverable", is.dropped_undeliverable, due.dropped_undeliverable);
+    same("dropped_conflated", is.dropped_conflated, due.dropped_conflated);
+    same("dropped_expired", is.dropped_expired, due.dropped_expired);
     same("handler_exceptions", is.handler_exceptions, due.handler_exceptions);
     same("handlers that threw, seen", threw_, due.handler_exceptions);
     same("turns", is.turns, due.turns);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <pusher/client/backoff.hpp>
-#include <pusher/config.hpp>
 #include <pusher/client/connection.hpp>
 #include <pusher/client/error.hpp>
 #include <pusher/client/inbox.hpp>
@@ -10,6 +9,7 @@
 #include <pusher/client/random.hpp>
 #include <pusher/client/request.hpp>
 #include <pusher/client/subscriptions.hpp>
+#include <pusher/config.hpp>
 #include <pusher/dialect/native_reply.hpp>
 #include <pusher/dialect/native_request_encode.hpp>
 #include <pusher/subscribe_options.hpp>
@@ -39,6 +39,9 @@ struct client_publish_options {
 
     /// The publisher's own name for the message, passed on as its `message_id`. At most 255 bytes.
     std::string_view id{};
+
+    /// How long the message is worth delivering; zero: it does not expire. Up to 100 days.
+    std::chrono::milliseconds ttl{0};
 };
 
 namespace detail {

@@ -88,8 +88,9 @@ public:
     [[nodiscard]] bool
     accept(std::string_view topic, std::string_view type, const std::optional<topic_position>& position);
 
-    /// Messages were lost on the way here, and the user is told: no resume is to bring them.
-    void skip(std::string_view topic, const std::optional<gap::range>& offsets);
+    /// Messages were lost on the way here, and the user is told: no resume is to bring them, as far as that
+    /// can be said without losing others.
+    void skip(const gap& g);
 
 private:
     /// After which place the first message will be.

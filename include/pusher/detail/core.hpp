@@ -240,8 +240,8 @@ private:
     message::fields
     make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const;
     void append(
-        topic_state& t, const message::fields& m, std::uint64_t publisher, std::uint32_t run_index,
-        std::uint32_t slice);
+        topic_state& t, const message::fields& m, std::uint64_t publisher, std::chrono::milliseconds ttl,
+        std::uint32_t run_index, std::uint32_t slice);
     std::uint32_t open(topic_state& t);
     open_run::plan& plan_for(std::uint32_t run_index, std::string_view type);
     void trim(topic_state& t);
@@ -277,6 +277,13 @@ private:
     }
     void enforce_limits(queue_subscriber& s);
     void count_drop(const subscriber_base& s, const run& r, drop_cause why);
+    /// For the outbox of `s`: counts what it drops, and notes it for a gap marker.
+    auto lose(queue_subscriber& s, drop_cause why) {
+        return [this, &s, why](const run& r, std::uint32_t index) {
+            s.box->add_gap(gap_of(r, index));
+            count_drop(s, r, why);
+        };
+    }
     static pending_gap gap_of(const run& r, std::uint32_t index) {
         return {r.topic(), 1, r.offset_of(index), r.offset_of(index), r.at(index).sequence};
     }
@@ -291,7 +298,9 @@ private:
     }
 
     // catching up: impl/core_catchup.hpp
-    void start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo);
+    void start_cursor(
+        subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, std::uint64_t owed,
+        bool no_echo);
     void stop_cursor(subscriber_base& s, std::uint32_t group_id);
     void stop_cursors(subscriber_base& s);
     void forget(const cursor& c);
@@ -307,6 +316,7 @@ private:
         const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
         std::uint64_t offset) const;
     void tell_gap(subscriber_base& s, pending_gap g);
+    void lose_to_cursor(subscriber_base& s, const run& r, std::uint32_t index, drop_cause why);
     void trimmed(topic_state& t, const history::place& p, std::uint64_t offset);
 
     core_params params_;

@@ -3,6 +3,7 @@
 
 #include <pusher/detail/gap_list.hpp>
 #include <pusher/detail/run.hpp>
+#include <pusher/detail/text_hash.hpp>
 #include <pusher/encoding.hpp>
 #include <pusher/overflow_policy.hpp>
 
@@ -54,6 +55,7 @@ public:
             push(r, index, index + 1);
         ++messages_;
         bytes_ += r->at(index).size();
+        note_expiry(*r, index, index + 1);
     }
 
     void add(const run_ptr& r, std::uint32_t from, std::uint32_t to) {
@@ -63,6 +65,7 @@ public:
         messages_ += to - from;
         for (auto i = from; i != to; ++i)
             bytes_ += r->at(i).size();
+        note_expiry(*r, from, to);
     }
 
     /// Adds one frame of the session's own: a reply.
@@ -163,6 +166,24 @@ public:
     /// Bytes of the runs that are held, whole.
     [[nodiscard]] std::size_t pinned() const noexcept { return pinned_; }
 
+    /// Takes out each message for which a newer one of the same topic and key is here.
+    /// \param applies called with the run and the index: whether a message may give way, and make others do
+    /// so. \param dropped as above. \return false: there is none.
+    template <class Applies, class Dropped>
+    bool conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& dropped);
+
+    [[nodiscard]] bool may_expire() const noexcept { return next_expiry_ != steady_time::max(); }
+
+    /// Takes out what has expired. \param dropped as above.
+    template <class Dropped>
+    void expire(steady_time now, Dropped&& dropped);
+
+    /// When and of which life of the broker what is written is.
+    struct moment {
+        std::uint64_t sequence_epoch;
+        steady_time now;
+    };
+
     /// Writes until everything is out or the connection is blocked.
     /// \param on_told called with each gap that went out.
     /// \param on_failed called with the run and index of each message that the encoding cannot carry; it
@@ -175,9 +196,15 @@ public:
 
     /// Takes the next message out, for a subscriber in process.
     /// \param f called with the message. \param told called first with each gap that belongs before it.
+    /// \param on_expired called with the run and index of each message that has; it returns the gap.
     /// \return false if there is no message; then all gaps have been told.
-    template <class OnMessage, class OnGap>
-    bool pop(std::uint64_t epoch, std::vector<header>& headers, OnMessage&& f, OnGap&& told) {
+    template <class OnMessage, class OnGap, class OnExpired>
+    bool
+    pop(const moment& at, std::vector<header>& headers, OnMessage&& f, OnGap&& told, OnExpired&& on_expired) {
+        while (!slices_.empty() && slices_.front().messages->expired(slices_.front().from, at.now)) {
+            gaps_.add(on_expired(*slices_.front().messages, slices_.front().from));
+            pop_front();
+        }
         const auto next = slices_.empty() ? nullptr : &slices_.front();
         if (next) {
             const auto g = gaps_.before(next->messages->topic(), next->messages->at(next->from).sequence);
@@ -192,7 +219,7 @@ public:
         const auto r = next->messages;
         const auto index = next->from;
         pop_front();
-        f(r->view(index, epoch, headers));
+        f(r->view(index, at.sequence_epoch, headers));
         return true;
     }
 
@@ -237,6 +264,16 @@ private:
         slices_.erase(at);
     }
 
+    void note_expiry(const run& r, std::uint32_t from, std::uint32_t to) noexcept {
+        if (r.may_expire(from))
+            for (auto i = from; i != to; ++i)
+                next_expiry_ = std::min(next_expiry_, r.expiry(i));
+    }
+
+    /// Takes out messages, from the newest to the oldest.
+    template <class Gone, class Dropped>
+    void take_out(Gone&& gone, Dropped&& dropped);
+
     void forget_one(const slice& s, std::uint32_t index) noexcept {
         --messages_;
         bytes_ -= s.messages->at(index).size();
@@ -280,6 +317,7 @@ private:
     std::size_t messages_ = 0;
     std::size_t bytes_ = 0;
     std::size_t pinned_ = 0;
+    steady_time next_expiry_ = steady_time::max(); ///< of what is here, or of what has left since
 };
 
 inline void outbox::put_gap(const encoding& as, std::size_t index, scratch& room) {
@@ -323,6 +361,62 @@ inline void outbox::fill(const encoding& as, std::uint64_t epoch, scratch& room)
     for (std::size_t g = 0; g != gaps_.size(); ++g)
         if (!told[g])
             put_gap(as, g, room);
+}
+
+template <class Gone, class Dropped>
+void outbox::take_out(Gone&& gone, Dropped&& dropped) {
+    slices kept;
+    for (auto s = slices_.rbegin(); s != slices_.rend(); ++s) {
+        if (!s->messages) {
+            kept.push_front(std::move(*s));
+            continue;
+        }
+        const auto& r = *s->messages;
+        for (auto i = s->to; i-- != s->from;) {
+            if (gone(r, i)) {
+                forget_one(*s, i);
+                dropped(r, i);
+            } else if (!kept.empty() && kept.front().messages == s->messages && kept.front().from == i + 1) {
+                --kept.front().from; // what stays together stays one slice
+            } else {
+                kept.push_front({s->messages, i, i + 1, 0});
+            }
+        }
+    }
+    slices_.swap(kept);
+    for (auto& s : kept)
+        if (s.messages)
+            release(s);
+    charge();
+}
+
+template <class Applies, class Dropped>
+bool outbox::conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& dropped) {
+    using name = std::pair<std::string_view, std::string_view>; // topic and key
+    const auto hash = [of = text_hash(hash_seed)](const name& n) { return of(n.first) * 31 + of(n.second); };
+    boost::unordered_flat_set<name, decltype(hash)> newer(0, hash);
+    const auto before = messages_;
+    take_out(
+        [&](const run& r, std::uint32_t i) {
+            return applies(r, i) && !newer.emplace(r.topic().view(), r.key_of(i)).second;
+        },
+        dropped);
+    return messages_ != before;
+}
+
+template <class Dropped>
+void outbox::expire(steady_time now, Dropped&& dropped) {
+    if (now <= next_expiry_)
+        return;
+    next_expiry_ = steady_time::max();
+    take_out(
+        [&](const run& r, std::uint32_t i) {
+            if (r.expired(i, now))
+                return true;
+            next_expiry_ = std::min(next_expiry_, r.expiry(i));
+            return false;
+        },
+        dropped);
 }
 
 template <class OnGap, class OnFailed>

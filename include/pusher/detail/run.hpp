@@ -8,6 +8,7 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -66,7 +67,14 @@ public:
           receive_time_(received),
           born_(born) {}
 
-    void append(const message::fields& m, std::uint64_t publisher) {
+    /// \param ttl after which the message is of no use to anybody; zero: it does not expire.
+    void append(
+        const message::fields& m, std::uint64_t publisher,
+        std::chrono::milliseconds ttl = std::chrono::milliseconds(0)) {
+        if (ttl.count() != 0) {
+            ttls_.resize(entries_.size());
+            ttls_.push_back(ttl);
+        }
         entry e{};
         e.sequence = m.sequence;
         e.publisher = publisher;
@@ -102,6 +110,19 @@ public:
     [[nodiscard]] std::string_view type_of(std::size_t i) const noexcept {
         return std::string_view(bytes_).substr(entries_[i].begin, entries_[i].type_size);
     }
+
+    [[nodiscard]] std::string_view key_of(std::size_t i) const noexcept {
+        return std::string_view(bytes_).substr(
+            entries_[i].begin + entries_[i].type_size, entries_[i].key_size);
+    }
+
+    /// After which time the message is of no use any more. It counts from the run's beginning.
+    [[nodiscard]] steady_time expiry(std::size_t i) const noexcept {
+        return i < ttls_.size() && ttls_[i].count() != 0 ? born_ + ttls_[i] : steady_time::max();
+    }
+    [[nodiscard]] bool expired(std::size_t i, steady_time now) const noexcept { return now > expiry(i); }
+    /// Whether messages from there on may expire.
+    [[nodiscard]] bool may_expire(std::size_t from) const noexcept { return from < ttls_.size(); }
 
     /// Numbers the run's messages in a history. Only before the first message.
     void keep_in_history(std::uint64_t epoch, std::uint64_t first_offset) noexcept {
@@ -181,6 +202,10 @@ public:
             entries_.begin() + static_cast<std::ptrdiff_t>(to));
         for (auto& e : made->entries_)
             e.begin -= begin;
+        if (from < ttls_.size())
+            made->ttls_.assign(
+                ttls_.begin() + static_cast<std::ptrdiff_t>(from),
+                ttls_.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(to, ttls_.size())));
         return made;
     }
 
@@ -221,7 +246,8 @@ private:
     steady_time born_;
     std::vector<entry> entries_;
     std::string bytes_;
-    std::forward_list<encoded> encoded_; // addresses of frames stay good while others are added
+    std::vector<std::chrono::milliseconds> ttls_; ///< up to the last message that has one
+    std::forward_list<encoded> encoded_;          // addresses of frames stay good while others are added
 };
 
 using run_ptr = boost::intrusive_ptr<run>;

@@ -45,6 +45,7 @@ struct cursor {
     std::uint64_t next;          ///< offset of the next message to read
     std::uint64_t next_sequence; ///< of that message; 0: not looked up
     std::uint64_t born;          ///< the broker's sequence when it subscribed
+    std::uint64_t owed;          ///< offset from which on what it does not get is a loss
     shared_text type;
 
     void skip_to(std::uint64_t offset) noexcept {
@@ -156,6 +157,8 @@ struct core_counters {
     std::uint64_t dropped_trimmed = 0; ///< left the history before a subscriber came to it
     std::uint64_t dropped_disconnected = 0;
     std::uint64_t dropped_undeliverable = 0;
+    std::uint64_t dropped_conflated = 0;
+    std::uint64_t dropped_expired = 0;
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0;
 };

@@ -6,10 +6,12 @@
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/error.hpp>
 #include <pusher/message.hpp>
+#include <pusher/publish_options.hpp>
 #include <pusher/topic.hpp>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -49,7 +51,12 @@ struct native_publish {
     std::string_view payload; ///< a string's value, or any other value's exact source text
     std::string_view key;     ///< at most 255 bytes, as the id
     std::string_view id;
-    std::optional<std::uint64_t> ttl; ///< milliseconds
+    std::optional<std::uint64_t> ttl; ///< milliseconds; 0: it does not expire
+
+    /// Only if it is not refused.
+    [[nodiscard]] std::chrono::milliseconds time_to_live() const noexcept {
+        return std::chrono::milliseconds(ttl.value_or(0));
+    }
 };
 
 struct native_ack {
@@ -63,11 +70,9 @@ struct native_ack {
         return "params.ack is not supported yet: no subscription here waits for acknowledgements";
     if (!s.durable.empty())
         return "params.durable is not supported yet: a subscription ends with its session";
-    if (s.overflow == native_overflow::conflate)
-        return "params.overflow \"conflate\" is not supported yet: use drop_oldest, drop_newest or "
-               "disconnect";
     if (s.overflow == native_overflow::spill)
-        return "params.overflow \"spill\" is not supported yet: use drop_oldest, drop_newest or disconnect";
+        return "params.overflow \"spill\" is not supported yet: use drop_oldest, drop_newest, conflate or "
+               "disconnect";
     if (s.resume && s.match == match_mode::filter)
         return "params.resume needs an exact topic: an offset counts within one topic";
     if (s.history != 0 && s.match == match_mode::filter)
@@ -77,10 +82,11 @@ struct native_ack {
     return {};
 }
 
-/// See `native_refusal(const native_request&)`. A key is no reason: it travels with the message, and what
-/// conflates by it is a subscriber's choice, which is refused where that choice is made.
+/// See `native_refusal(const native_request&)`.
 [[nodiscard]] inline std::string_view native_refusal(const native_publish& p) noexcept {
-    return p.ttl ? "ttl is not supported yet: a message does not expire" : std::string_view();
+    return p.ttl && *p.ttl > static_cast<std::uint64_t>(max_ttl.count())
+               ? "params.ttl is over 8640000000: that is 100 days in milliseconds"
+               : std::string_view();
 }
 
 namespace detail {

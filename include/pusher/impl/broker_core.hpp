@@ -152,7 +152,7 @@ broker_core::post_publish(std::string_view topic, std::string_view payload, cons
     auto size = topic.size() + payload.size() + m.type.size() + m.key.size() + m.id.size();
     for (const auto& h : options.headers)
         size += h.name.size() + h.value.size();
-    inbox::item item{message(m).pin(), options.publisher, size};
+    inbox::item item{message(m).pin(), options.publisher, options.ttl, size};
     bool wake = false;
     {
         const std::lock_guard lock(inbox_->mutex);
@@ -181,8 +181,8 @@ PUSHER_DECL void broker_core::publish_posted() {
     }
     for (const auto& item : items) {
         const auto& m = *item.message;
-        const auto r =
-            publish(m.topic(), m.payload(), {m.type(), m.key(), m.id(), m.headers(), item.publisher});
+        const auto r = publish(
+            m.topic(), m.payload(), {m.type(), m.key(), m.id(), m.headers(), item.ttl, item.publisher});
         if (r.error && params_.observer)
             params_.observer->at_error(r.error, "post_publish");
     }
@@ -308,6 +308,8 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.dropped_trimmed = c.dropped_trimmed;
     s.dropped_disconnected = c.dropped_disconnected;
     s.dropped_undeliverable = c.dropped_undeliverable;
+    s.dropped_conflated = c.dropped_conflated;
+    s.dropped_expired = c.dropped_expired;
     s.handler_exceptions = c.handler_exceptions;
     s.turns = c.turns;
     s.sessions = session_count_;

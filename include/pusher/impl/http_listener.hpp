@@ -491,6 +491,7 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         o.type = m.type;
         o.key = m.key;
         o.id = m.id;
+        o.ttl = m.time_to_live();
         const auto r = listener->broker().publish(m.topic, m.payload, o);
         if (r.error)
             failed(r.error.message(), r.error);

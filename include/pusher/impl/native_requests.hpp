@@ -128,6 +128,7 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         switch (r.subscribe.overflow) {
         case native_overflow::drop_oldest: o.overflow = overflow_policy::drop_oldest; break;
         case native_overflow::drop_newest: o.overflow = overflow_policy::drop_newest; break;
+        case native_overflow::conflate: o.overflow = overflow_policy::conflate; break;
         case native_overflow::disconnect: o.overflow = overflow_policy::disconnect; break;
         default: break;
         }
@@ -150,6 +151,7 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.type = r.publish.type;
         o.key = r.publish.key;
         o.id = r.publish.id;
+        o.ttl = r.publish.time_to_live();
         o.publisher = s.id;
         const detail::session_ptr keep(&s); // a handler may kick it
         const auto receipt = core_.publish(r.publish.topic, r.publish.payload, o);

@@ -76,6 +76,73 @@ TEST_CASE("overflow: drop_newest keeps an unbroken past", "[core]") {
     }
 }
 
+TEST_CASE("overflow: conflate keeps the newest of each key", "[core]") {
+    core_script s;
+    recording_observer seen;
+    auto a = s.session(limit(4, overflow_policy::conflate));
+    s.subscribe(a, "#", {.match = pusher::match_mode::filter});
+    a->link.room = 0;
+    const auto quote = [&](std::string_view topic, std::string_view key, std::string_view payload) {
+        s.core.publish(topic, payload, {.key = key});
+    };
+    SECTION("once the outbox is full, and in the order of what is left") {
+        quote("t", "x", "1");
+        quote("t", "y", "2");
+        quote("t", "x", "3");
+        quote("u", "x", "4");
+        s.turn();
+        CHECK(a->box->messages() == 4);
+        s.core.observe(&seen);
+        quote("t", "y", "5");
+        s.turn();
+        CHECK(a->box->messages() == 3);
+        CHECK(seen.seen.size() == 3); // the publish, and two that gave way
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 2", "t=3", "u=4", "t=5"});
+        CHECK(s.core.counters().dropped_conflated == 2);
+        CHECK(s.core.counters().dropped == 0);
+    }
+    SECTION("without a key the topic counts") {
+        for (int n = 1; n <= 9; ++n)
+            quote("t", "", std::to_string(n));
+        quote("u", "", "1");
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 8", "t=9", "u=1"});
+    }
+    SECTION("where all keys differ the oldest go") {
+        for (int n = 1; n <= 6; ++n)
+            quote("t", std::to_string(n), std::to_string(n));
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!t 2", "t=3", "t=4", "t=5", "t=6"});
+        CHECK(s.core.counters().dropped_conflated == 0);
+        CHECK(s.core.counters().dropped == 2);
+    }
+    SECTION("replies stay where they are") {
+        quote("t", "x", "1");
+        s.core.reply(*a, "reply\n");
+        for (int n = 2; n <= 5; ++n)
+            quote("t", "x", std::to_string(n));
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"reply", "!t 4", "t=5"});
+    }
+}
+
+TEST_CASE("overflow: of a session only those subscriptions conflate that want it", "[core]") {
+    core_script s;
+    auto a = s.session(limit(3));
+    s.subscribe(a, "log");
+    s.subscribe(a, "quote", {.overflow = overflow_policy::conflate});
+    a->link.room = 0;
+    publish(s, "log", 1, 2);
+    publish(s, "quote", 1, 3);
+    s.turn();
+    s.writable(a);
+    CHECK(a->link.frames() == texts{"log=1", "log=2", "!quote 2", "quote=3"});
+}
+
 TEST_CASE("overflow: it is judged on what remains after the connection was tried", "[core]") {
     core_script s;
     auto a = s.session(limit(3));

@@ -67,7 +67,8 @@ TEST_CASE("POST /publish: one object", "[http]") {
     CHECK(p.key == "k");
     CHECK(p.id == "i");
     CHECK(p.ttl == 5U);
-    CHECK(native_refusal(p) == "ttl is not supported yet: a message does not expire");
+    CHECK(native_refusal(p).empty());
+    CHECK(p.time_to_live() == std::chrono::milliseconds(5));
 }
 
 TEST_CASE("POST /publish: an array, whose elements are good or bad each for itself", "[http]") {

@@ -482,12 +482,11 @@ TEST_CASE("native request: what is not built is refused, with the reason", "[nat
     CHECK(
         refusal(subscribe(R"("topic":"a","durable":"x")")) ==
         "params.durable is not supported yet: a subscription ends with its session");
-    CHECK(
-        refusal(subscribe(R"("topic":"a","overflow":"conflate")")) ==
-        "params.overflow \"conflate\" is not supported yet: use drop_oldest, drop_newest or disconnect");
+    CHECK(refusal(subscribe(R"("topic":"a","overflow":"conflate")")).empty());
     CHECK(
         refusal(subscribe(R"("topic":"a","overflow":"spill")")) ==
-        "params.overflow \"spill\" is not supported yet: use drop_oldest, drop_newest or disconnect");
+        "params.overflow \"spill\" is not supported yet: use drop_oldest, drop_newest, conflate "
+        "or disconnect");
     CHECK(
         refusal(
             subscribe(R"("topic":"a","match":"filter","resume":{"epoch":"0000000000000001","offset":3})")) ==
@@ -499,9 +498,11 @@ TEST_CASE("native request: what is not built is refused, with the reason", "[nat
         refusal(subscribe(R"("topic":"a","history":1,"resume":{"epoch":"0000000000000001","offset":3})")) ==
         "params.resume and params.history exclude each other");
     CHECK(refusal(publish(R"("topic":"a","payload":1,"key":"k","id":"i")")).empty());
+    CHECK(refusal(publish(R"("topic":"a","payload":1,"ttl":0)")).empty());
+    CHECK(refusal(publish(R"("topic":"a","payload":1,"ttl":8640000000)")).empty());
     CHECK(
-        refusal(publish(R"("topic":"a","payload":1,"ttl":0)")) ==
-        "ttl is not supported yet: a message does not expire");
+        refusal(publish(R"("topic":"a","payload":1,"ttl":8640000001)")) ==
+        "params.ttl is over 8640000000: that is 100 days in milliseconds");
     CHECK(
         refusal(R"({"action":"ack","params":{"topic":"a","offset":1}})") ==
         "ack is not supported yet: no subscription here waits for acknowledgements");

@@ -68,6 +68,7 @@ PUSHER_DECL native_overflow to_native(const std::optional<overflow_policy>& o) n
     switch (*o) {
     case overflow_policy::drop_oldest: return native_overflow::drop_oldest;
     case overflow_policy::drop_newest: return native_overflow::drop_newest;
+    case overflow_policy::conflate: return native_overflow::conflate;
     case overflow_policy::disconnect: break;
     }
     return native_overflow::disconnect;
@@ -179,7 +180,7 @@ PUSHER_DECL void client_engine::publish(
         return refuse(errc::invalid_topic);
     if (!is_valid_type(o.type))
         return refuse(errc::invalid_type);
-    if (o.key.size() > max_topic_size || o.id.size() > max_topic_size)
+    if (o.key.size() > max_topic_size || o.id.size() > max_topic_size || o.ttl.count() < 0 || o.ttl > max_ttl)
         return refuse(errc::invalid_message);
     if (!is_valid_utf8(payload) || !is_valid_utf8(o.key) || !is_valid_utf8(o.id))
         return refuse(errc::invalid_utf8);
@@ -197,6 +198,8 @@ PUSHER_DECL void client_engine::publish(
     text.publish.payload = payload;
     text.publish.key = o.key;
     text.publish.id = o.id;
+    if (o.ttl.count() != 0)
+        text.publish.ttl = static_cast<std::uint64_t>(o.ttl.count());
     append_native_request(r.text, text);
     if (const auto ec = admit(r.text.size()))
         return refuse(ec);
@@ -319,7 +322,7 @@ PUSHER_DECL bool client_engine::at_message(std::string_view text) {
         break;
     }
     case kind::gap:
-        subscriptions_.skip(incoming_.gap.topic, incoming_.gap.offsets);
+        subscriptions_.skip(incoming_.gap);
         inbox_.add(client_gap{std::string(incoming_.gap.topic), incoming_.gap.count, incoming_.gap.offsets});
         break;
     case kind::close: {

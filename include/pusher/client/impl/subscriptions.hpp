@@ -64,13 +64,13 @@ PUSHER_DECL bool client_subscriptions::accept(
     return !known && (wanted || !comes_again);
 }
 
-PUSHER_DECL void
-client_subscriptions::skip(std::string_view topic, const std::optional<gap::range>& offsets) {
-    if (!offsets)
+PUSHER_DECL void client_subscriptions::skip(const gap& g) {
+    // Where not all of a range was lost, the rest of it may still be on its way, behind this.
+    if (!g.offsets || g.count != g.offsets->last - g.offsets->first + 1)
         return;
-    for_exact(topic, [&](client_subscription& s) {
-        if (!s.restoring && s.position)
-            s.position->offset = std::max(s.position->offset, offsets->last);
+    for_exact(g.topic, [&](client_subscription& s) {
+        if (!s.restoring && s.position && g.offsets->first <= s.position->offset + 1)
+            s.position->offset = std::max(s.position->offset, g.offsets->last);
     });
 }
 

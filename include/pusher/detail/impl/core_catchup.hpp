@@ -7,14 +7,15 @@
 
 namespace pusher::inline v0::detail {
 
-PUSHER_DECL void
-core::start_cursor(subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, bool no_echo) {
+PUSHER_DECL void core::start_cursor(
+    subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, std::uint64_t owed,
+    bool no_echo) {
     auto& g = *groups_[s.subs[sub].group];
     close_run(t); // what was published before is not covered by the cursor, and is in runs of its own
     if (!s.catching)
         s.catching = std::make_unique<catchup>();
-    auto c =
-        std::make_unique<cursor>(cursor{&s, &t, g.id, no_echo, from, 0, sequence_, shared_text(type_of(g))});
+    auto c = std::make_unique<cursor>(
+        cursor{&s, &t, g.id, no_echo, from, 0, sequence_, owed, shared_text(type_of(g))});
     if (!t.cursors)
         t.cursors = std::make_unique<std::vector<cursor*>>();
     t.cursors->push_back(c.get());
@@ -172,6 +173,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
     std::size_t messages = 0;
     std::size_t bytes = 0;
     std::vector<header> headers;
+    const auto now = params_.steady();
     for (std::size_t read = 0; read != most_read && messages < most_messages && bytes <= most_bytes; ++read) {
         // What it missed is told before what follows, and its own publishes may have made it miss some.
         if (!queue && !tell_gaps(static_cast<handler_subscriber&>(s)))
@@ -198,11 +200,19 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
         const auto place = t.past->at(offset);
         const run_ptr r(place.messages);
         const bool wanted = wants(s, t, *r, place.index, offset);
+        bool owed = false;
         for (const auto& c : s.catching->cursors)
-            if (c->topic == &t && c->next == offset)
+            if (c->topic == &t && c->next == offset) {
+                owed = owed || offset >= c->owed;
                 c->skip_to(offset + 1);
+            }
         if (!wanted)
             continue;
+        if (r->expired(place.index, now)) {
+            if (owed)
+                lose_to_cursor(s, *r, place.index, drop_cause::expired);
+            continue;
+        }
         ++messages;
         bytes += r->at(place.index).size();
         if (queue) {
@@ -257,6 +267,12 @@ PUSHER_DECL void core::tell_gap(subscriber_base& s, pending_gap g) {
     schedule_catchup(s);
 }
 
+/// A subscriber that catches up will not get a message.
+PUSHER_DECL void core::lose_to_cursor(subscriber_base& s, const run& r, std::uint32_t index, drop_cause why) {
+    tell_gap(s, gap_of(r, index));
+    count_drop(s, r, why);
+}
+
 /// A history forgets a message that some subscribers have not come to.
 PUSHER_DECL void core::trimmed(topic_state& t, const history::place& p, std::uint64_t offset) {
     const run& r = *p.messages;
@@ -266,8 +282,7 @@ PUSHER_DECL void core::trimmed(topic_state& t, const history::place& p, std::uin
             continue;
         if (!wants(*c->who, t, r, p.index, offset))
             continue;
-        tell_gap(*c->who, gap_of(r, p.index));
-        count_drop(*c->who, r, drop_cause::trimmed);
+        lose_to_cursor(*c->who, r, p.index, drop_cause::trimmed);
     }
     for (auto* const c : *t.cursors)
         if (c->next == offset)

@@ -264,6 +264,8 @@ PUSHER_DECL void core::count_drop(const subscriber_base& s, const run& r, drop_c
     case drop_cause::trimmed: ++counters_.dropped_trimmed; break;
     case drop_cause::disconnected: ++counters_.dropped_disconnected; break;
     case drop_cause::undeliverable: ++counters_.dropped_undeliverable; break;
+    case drop_cause::conflated: ++counters_.dropped_conflated; break;
+    case drop_cause::expired: ++counters_.dropped_expired; break;
     }
     if (observer_)
         observer_->at_drop(s.info(), r.topic().view(), why);
@@ -272,10 +274,7 @@ PUSHER_DECL void core::count_drop(const subscriber_base& s, const run& r, drop_c
 PUSHER_DECL void core::enforce_limits(queue_subscriber& s) {
     auto& box = *s.box;
     while (!s.overflowed && box.over(*s.limits)) {
-        const auto dropped = [&](const run& r, std::uint32_t index) {
-            box.add_gap(gap_of(r, index));
-            count_drop(s, r, drop_cause::overflow);
-        };
+        const auto dropped = lose(s, drop_cause::overflow);
         auto policy = s.limits->overflow;
         if (s.has_overflow_option) {
             // The arriving message's own policy decides; what arrived last is at the end.
@@ -286,6 +285,15 @@ PUSHER_DECL void core::enforce_limits(queue_subscriber& s) {
         case overflow_policy::drop_oldest: box.drop_oldest(dropped); break;
         case overflow_policy::drop_newest: box.drop_newest(dropped); break;
         case overflow_policy::disconnect: overflow(s); break;
+        case overflow_policy::conflate:
+            if (!box.conflate(
+                    params_.hash_seed,
+                    [&](const run& r, std::uint32_t index) {
+                        return policy_for(s, r, index) == overflow_policy::conflate;
+                    },
+                    lose(s, drop_cause::conflated)))
+                box.drop_oldest(dropped);
+            break;
         }
     }
 }
@@ -393,6 +401,8 @@ PUSHER_DECL bool core::drain(queue_subscriber& s) {
         return false;
     if (!s.box)
         return true;
+    if (s.box->may_expire())
+        s.box->expire(params_.steady(), lose(s, drop_cause::expired));
     counters_.delivered += s.box->drain(
         *s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); },
         [&](const run& r, std::uint32_t index) {

@@ -14,7 +14,7 @@ PUSHER_DECL error_code core::check(
         return errc::invalid_topic;
     if (!o.type.empty() && !is_valid_type(o.type))
         return errc::invalid_type;
-    if (o.key.size() > 255 || o.id.size() > 255)
+    if (o.key.size() > 255 || o.id.size() > 255 || o.ttl.count() < 0 || o.ttl > max_ttl)
         return errc::invalid_message;
     std::size_t headers = 0;
     for (const auto& h : o.headers)
@@ -105,9 +105,9 @@ PUSHER_DECL open_run::plan& core::plan_for(std::uint32_t run_index, std::string_
 }
 
 PUSHER_DECL void core::append(
-    topic_state& t, const message::fields& m, std::uint64_t publisher, std::uint32_t run_index,
-    std::uint32_t slice) {
-    turn_.run_at(run_index).messages->append(m, publisher);
+    topic_state& t, const message::fields& m, std::uint64_t publisher, std::chrono::milliseconds ttl,
+    std::uint32_t run_index, std::uint32_t slice) {
+    turn_.run_at(run_index).messages->append(m, publisher, ttl);
     turn_.logged(run_index, slice);
     if (t.past) {
         t.past->appended();
@@ -155,7 +155,8 @@ PUSHER_DECL void core::flush_if_long(std::uint32_t run_index) {
         end_turn();
 }
 
-PUSHER_DECL receipt core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
+PUSHER_DECL receipt
+core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
     auto* t = topics_.find(topic);
     receipt result;
     result.error = check(t, topic, payload, o);
@@ -202,7 +203,7 @@ PUSHER_DECL receipt core::publish(std::string_view topic, std::string_view paylo
         }
         if (t->cursors)
             result.matched += count_catching(*t, o.type, o.publisher, sequence_);
-        append(*t, m, o.publisher, run_index, plan.slice);
+        append(*t, m, o.publisher, o.ttl, run_index, plan.slice);
     }
     if (o.publisher != 0) {
         if (auto* const who = find(o.publisher)) {
@@ -415,7 +416,7 @@ PUSHER_DECL receipt core::publish_to(
                 turn_.give(s->slot, dense, false);
             result.matched = queues.size();
         }
-        turn_.run_at(run_index).messages->append(m, o.publisher);
+        turn_.run_at(run_index).messages->append(m, o.publisher, o.ttl);
         turn_.logged(run_index, turn::none);
         if (result.position) {
             t->past->appended();
@@ -439,7 +440,8 @@ PUSHER_DECL receipt core::publish_to(
     return result;
 }
 
-PUSHER_DECL receipt core::broadcast(std::string_view label, std::string_view payload, const publish_options& o) {
+PUSHER_DECL receipt
+core::broadcast(std::string_view label, std::string_view payload, const publish_options& o) {
     std::vector<subscriber_ptr> everyone;
     for (const auto& s : slots_)
         if (s && s->listed)

@@ -462,11 +462,12 @@ PUSHER_DECL subscribe_result core::subscribe(
             hold = true;
         }
     }
+    const auto owed = from;
     if (o.history != 0 && !(result.recovered && *result.recovered)) {
         from = std::min(from, past.last(o.history, o.type));
     }
     if (from != past.next_offset() || hold)
-        start_cursor(s, sub, *topic, from, !o.echo);
+        start_cursor(s, sub, *topic, from, owed, !o.echo);
     else {
         join(s, sub, !o.echo);
         if (s.catching)

@@ -57,10 +57,15 @@ template <class OnMessage, class OnGap>
 bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
     if (!s.box)
         return false;
-    const bool taken =
-        s.box->pop(params_.sequence_epoch, room_.headers, std::forward<OnMessage>(f), [&](const gap& g) {
+    const bool taken = s.box->pop(
+        {params_.sequence_epoch, params_.steady()}, room_.headers, std::forward<OnMessage>(f),
+        [&](const gap& g) {
             observe_gap(s, g);
             told(g);
+        },
+        [&](const run& r, std::uint32_t index) {
+            count_drop(s, r, drop_cause::expired);
+            return gap_of(r, index);
         });
     if (taken) {
         s.progressed = true;
