@@ -53,6 +53,8 @@ std::string text_of(pusher::drop_cause cause) {
     case pusher::drop_cause::trimmed: return "it left the history too early";
     case pusher::drop_cause::disconnected: return "it was queued when the session ended";
     case pusher::drop_cause::undeliverable: return "the transport cannot carry it";
+    case pusher::drop_cause::conflated: return "a newer one took its place";
+    case pusher::drop_cause::expired: return "its time to live was over";
     }
     return "?";
 }
