@@ -178,6 +178,8 @@ public:
     /// \return false if there is no message; then all gaps have been told.
     template <class OnMessage, class OnGap>
     bool pop(std::uint64_t epoch, std::vector<header>& headers, OnMessage&& f, OnGap&& told) {
+        while (!slices_.empty() && !slices_.front().messages)
+            pop_front(); // a reply, which is for a connection
         const auto next = slices_.empty() ? nullptr : &slices_.front();
         if (next) {
             const auto g = gaps_.before(next->messages->topic(), next->messages->at(next->from).sequence);
