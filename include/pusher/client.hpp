@@ -132,9 +132,14 @@ public:
     /// `invalid_filter`, `invalid_type`, `unsupported`, `too_many_subscriptions`, `queue_full` (limits of
     /// `client_params`), `forbidden`, `no_history` and others that the hub refuses with,
     /// `client_errc::rejected` for a reason without an error of its own (`client_subscribe_result::reason`
-    /// has the text in any case); `client_errc::not_sent`, `client_errc::no_answer`: not within
-    /// `request_timeout`; `closed`; `operation_aborted`: cancelled, or unsubscribed before it was sent. After
-    /// an error nothing has changed; after `no_answer` that may take a moment.
+    /// has the text in any case); `client_errc::not_sent`: there was no connection within `request_timeout`;
+    /// `client_errc::no_answer`: there was one, and no answer within that time; `closed`;
+    /// `operation_aborted`: cancelled, or unsubscribed before it was sent. After an error nothing has
+    /// changed; after `no_answer` that may take a moment.
+    ///
+    /// So without a hub it fails with `not_sent`, and the connection that comes after that knows nothing of
+    /// it: a program that may start before its hub asks again. Once it has succeeded, no time without a hub
+    /// ends it.
     ///
     /// Cancellation: total. A subscribe that the hub has got by then is undone.
     template <class CompletionToken>

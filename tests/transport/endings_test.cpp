@@ -7,6 +7,7 @@
 #include <pusher/testing/memory_peer.hpp>
 #include <pusher/transport/http_connection.hpp>
 #include <pusher/transport/line_link.hpp>
+#include <pusher/transport/sse_link.hpp>
 #include <pusher/transport/websocket_link.hpp>
 
 #include "catch.hpp"
@@ -60,13 +61,13 @@ private:
 };
 
 struct fixture {
-    template <class Link>
+    template <class Link, class... More>
     memory_channel_ptr
-    session(memory_channel_params near, memory_channel_params far, pusher::link_limits limits) {
+    session(memory_channel_params near, memory_channel_params far, pusher::link_limits limits, More... more) {
         limits.check();
         auto ends = memory_channel::connect(io.get_executor(), std::move(near), std::move(far));
         broker.accept(std::make_unique<Link>(
-            ends.second, broker.io(), std::make_shared<const pusher::link_limits>(limits)));
+            ends.second, broker.io(), std::make_shared<const pusher::link_limits>(limits), more...));
         return ends.first;
     }
     void run() {
@@ -180,6 +181,42 @@ TEST_CASE("endings: a reader that takes nothing is one, whatever room there was"
     f.broker.publish("a", std::string(20'000, 'x'));
     f.run_until([&] { return f.broker.stats().sessions == 0; });
     CHECK(f.broker.stats().closed.at("write timeout") == 1);
+}
+
+TEST_CASE("endings: a peer that has vanished is found out, though there is room for what is sent to it") {
+    fixture f;
+    const pusher::link_limits limits{.heartbeat = 1s, .write_timeout = 1s};
+    const auto begin = clock::now();
+    SECTION("an event stream, by its comments") {
+        const auto lost = f.session<pusher::sse_link>({}, {}, limits, pusher::sse_form::payload);
+        f.run_until([&] { return f.broker.stats().sessions == 0; });
+        CHECK(lost->on_their_way() == 0); // it said nothing
+        CHECK(clock::now() - begin >= 1900ms);
+    }
+    SECTION("a subscriber, by what it subscribed to") {
+        memory_peer lost(f.session<pusher::line_link>({}, {}, limits));
+        lost.send(std::string(subscribe) + '\n');
+        f.run_until([&] { return !lost.take_lines().empty(); });
+        lost.pause();
+        f.broker.publish("a", "1"); // the read that is under way
+        f.run();
+        f.broker.publish("a", "2");
+        f.run_until([&] { return f.broker.stats().sessions == 0; });
+    }
+    CHECK(f.broker.stats().closed.at("write timeout") == 1);
+}
+
+TEST_CASE("endings: a peer that takes a little at a time has not vanished") {
+    fixture f;
+    auto near = f.session<pusher::line_link>({.piece = 50}, {}, {.heartbeat = 1s, .write_timeout = 1s});
+    near->write(std::string(subscribe) + '\n');
+    slow_reader reader(near, f.io);
+    f.run_until([&] { return reader.received > 50; });
+    f.broker.publish("a", std::string(2'000, 'x'));
+    const auto end = clock::now() + 3500ms;
+    f.run_until([&] { return reader.ended || clock::now() > end; });
+    CHECK_FALSE(reader.ended);
+    CHECK(f.broker.stats().sessions == 1);
 }
 
 TEST_CASE("endings: the answer to a close frame comes after the frame that is under way") {

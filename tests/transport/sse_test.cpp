@@ -251,6 +251,20 @@ TEST_CASE("SSE: comments keep a quiet stream alive") {
     CHECK(f.stats().sessions == 1);
 }
 
+TEST_CASE("SSE: who takes nothing is cut off, though the kernel has room for more") {
+    pusher::http_params p;
+    p.limits = {.heartbeat = 1s, .write_timeout = 1s};
+    fixture f(p);
+    raw_peer stuck(f.io, f.port, 4096);
+    stuck.send("GET /events?topic=t HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    f.hub.until_sessions(1);
+    auto other = f.open("topic=t");
+    f.publish("t", std::string(30'000, 'x'));
+    CHECK(f.hub.until_closed(1).at(0) == errc::write_timeout);
+    CHECK(f.stats().sessions == 1);
+    CHECK(data_of(other.event()).size() == 30'000);
+}
+
 TEST_CASE("SSE: a drain says when to come back") {
     fixture f({}, {.retry_after = 5s});
     auto s = f.open("topic=t");

@@ -4,11 +4,13 @@
 #include "hub_thread.hpp"
 
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -69,6 +71,24 @@ error_code listen_error(hub_thread& hub, const Params& p) {
 }
 
 } // namespace
+
+TEST_CASE("Unix sockets: a peer cannot vanish unnoticed, and is given time while there is room") {
+    const temporary_folder folder;
+    hub_thread hub;
+    hub.listen(pusher::tcp_params{
+        .listen = at(folder.file("lines")),
+        .limits = {.heartbeat = std::chrono::seconds(1), .write_timeout = std::chrono::seconds(1)}});
+    asio::io_context io;
+    local_client a(io, folder.file("lines"));
+    a.subscribe("t");
+    hub.publish("t", "1");
+    asio::steady_timer(io, std::chrono::milliseconds(3500)).wait(); // it reads nothing
+    hub.publish("t", "2");
+    CHECK(payload_of(a.line()) == "1");
+    CHECK(payload_of(a.line()) == "2");
+    a.stream.close();
+    CHECK(hub.until_closed(1).at(0) == pusher::errc::peer_closed);
+}
 
 TEST_CASE("Unix sockets: lines") {
     const temporary_folder folder;

@@ -201,9 +201,12 @@ public:
     template <class OnMessage, class OnGap, class OnExpired>
     bool
     pop(const moment& at, std::vector<header>& headers, OnMessage&& f, OnGap&& told, OnExpired&& on_expired) {
-        while (!slices_.empty() && slices_.front().messages->expired(slices_.front().from, at.now)) {
-            gaps_.add(on_expired(*slices_.front().messages, slices_.front().from));
-            pop_front();
+        for (; !slices_.empty(); pop_front()) { // replies are for a connection
+            const auto& s = slices_.front();
+            if (s.messages && !s.messages->expired(s.from, at.now))
+                break;
+            if (s.messages)
+                gaps_.add(on_expired(*s.messages, s.from));
         }
         const auto next = slices_.empty() ? nullptr : &slices_.front();
         if (next) {

@@ -126,7 +126,7 @@ public:
     }
 
     [[nodiscard]] std::size_t unsent() const noexcept override {
-        return capacity - room() + detail::unsent_bytes(socket(stream_));
+        return capacity - room() + detail::unsent_bytes(socket(stream_), waits_to_write_);
     }
 
     [[nodiscard]] std::string peer() const override {

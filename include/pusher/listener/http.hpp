@@ -47,6 +47,10 @@ struct http_params {
 
     /// Everything else. Returns whether it takes the request, which it answers then, now or later, by
     /// `http_connection::respond`. It runs on the broker's executor. If it throws, the answer is 500.
+    ///
+    /// Who answers later keeps the connection until then. It may outlive the broker, and cannot be answered
+    /// any more then; but it must be let go before the broker's `io_context` is destroyed, which its socket
+    /// belongs to.
     std::function<bool(const http_connection_ptr&)> handler{};
 
     /// How long the handler may take for an answer; then it is 503, and the connection ends. At least 100 ms.

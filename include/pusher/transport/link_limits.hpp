@@ -29,6 +29,12 @@ struct link_limits {
     /// How long a connection may take nothing of what is written to it, not a byte: a peer that is slow, but
     /// steady, is not cut off. It is looked at eight times within this, so that the end comes up to an eighth
     /// later. At least 1 s.
+    ///
+    /// So a peer is found out too that has vanished without a word, on an event stream by the comments that
+    /// do not reach it. As long as there is room for more in the kernel, it is only looked at when a
+    /// heartbeat or this is over: such an end may take twice this, or this and `heartbeat`, whichever is
+    /// more. That needs a kernel that tells what was acknowledged (Linux does); elsewhere it takes until TCP
+    /// gives up, or the socket's buffer is full.
     std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
 
     /// How long a connection may take for a handshake, or for one HTTP request. At least 100 ms.

@@ -58,8 +58,13 @@ inline std::string address_bytes(const boost::asio::ip::address& a) {
 }
 
 /// What the kernel holds of what was written, and the peer has not acknowledged; 0 where nobody knows.
+/// \param blocked whether it takes no more. Until then a Unix socket tells nothing: it counts what its
+/// buffers use besides, and its peer cannot vanish unnoticed.
 template <class Socket>
-std::size_t unsent_bytes(const Socket& socket) noexcept {
+std::size_t unsent_bytes(const Socket& socket, bool blocked) noexcept {
+    error_code ec;
+    if (!blocked && socket.local_endpoint(ec).protocol().family() == AF_UNIX)
+        return 0;
     int n = 0;
 #ifdef TIOCOUTQ
     // Asio includes what declares these; its `native_handle` is not const.
@@ -101,7 +106,9 @@ public:
 
     void close() noexcept override;
 
-    [[nodiscard]] std::size_t unsent() const noexcept override { return detail::unsent_bytes(socket_); }
+    [[nodiscard]] std::size_t unsent() const noexcept override {
+        return detail::unsent_bytes(socket_, waits_to_write_);
+    }
 
     [[nodiscard]] std::string peer() const override;
 

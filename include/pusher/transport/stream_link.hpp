@@ -162,7 +162,7 @@ private:
     std::unique_ptr<close_reason> reason_; ///< why the session is being closed
     services::time_point heard_;
     services::time_point beat_{};
-    write_progress progress_; ///< while blocked
+    write_progress progress_;
     // These leave room behind them that kinds of links may use.
     std::uint32_t requests_ = 0; ///< handled in this turn
     phase phase_ : 2 = phase::open;

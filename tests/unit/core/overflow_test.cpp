@@ -597,6 +597,22 @@ TEST_CASE("overflow: a queue without a connection", "[core]") {
     CHECK(s.core.counters().dropped_disconnected == 1);
 }
 
+TEST_CASE("overflow: who takes messages in process is given no replies", "[core]") {
+    core_script s;
+    auto a = s.queue(limit(3));
+    s.subscribe(a, "t");
+    s.core.reply(*a, "r1\n");
+    s.publish("t", "1");
+    s.core.reply(*a, "r2\n");
+    s.core.reply(*a, "r3\n");
+    s.publish("t", "2");
+    s.core.reply(*a, "r4\n");
+    s.turn();
+    CHECK(s.take(a) == texts{"t=1", "t=2"});
+    CHECK(a->box->empty());
+    CHECK(a->box->reply_bytes() == 0);
+}
+
 TEST_CASE("overflow: a session without a connection, and the next one", "[core]") {
     core_script s;
     text_encoding other("o ");

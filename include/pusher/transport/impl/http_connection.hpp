@@ -180,7 +180,7 @@ PUSHER_DECL void http_connection::at_timeout() {
         r.body() = R"({"error":"there was no answer in time"})";
         return respond(std::move(r));
     }
-    if (!closing_ && !parser_ && !out_.empty() && !progress_.stuck(*channel_, *limits_)) {
+    if (!closing_ && !parser_ && !out_.empty() && !progress_.stuck(*channel_, true, *limits_)) {
         services_->arm(*this, progress_.next_look(*limits_));
         return;
     }
@@ -215,7 +215,7 @@ PUSHER_DECL void http_connection::flush() {
     if (in_request_ || parser_) // "continue": until the whole request is there, that has a time of its own
         return;
     if (!out_.empty()) {
-        progress_.mark(*channel_);
+        progress_.block(*channel_);
         services_->arm(*this, progress_.next_look(*limits_));
         return;
     }

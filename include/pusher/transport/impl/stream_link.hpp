@@ -238,7 +238,7 @@ PUSHER_DECL void stream_link::at_timeout() {
         return cut_off();
     if (phase_ != phase::open)
         return;
-    if (blocked_ && progress_.stuck(*channel_, *limits_))
+    if (progress_.stuck(*channel_, blocked_, *limits_))
         return give_up(errc::write_timeout);
     if (listens() && now - heard_ >= limits_->idle_timeout)
         return give_up(errc::idle_timeout);
@@ -278,6 +278,8 @@ PUSHER_DECL void stream_link::rearm() {
         next = std::min(next, heard_ + limits_->idle_timeout);
     if (blocked_)
         next = std::min(next, progress_.next_look(*limits_));
+    else if (progress_.waits())
+        next = std::min(next, progress_.deadline(*limits_));
     services_->arm(*this, next);
 }
 
@@ -285,9 +287,10 @@ PUSHER_DECL std::size_t stream_link::send(std::span<const char> bytes) noexcept 
     if (blocked_)
         return 0;
     const auto taken = channel_->write(bytes);
+    progress_.took(taken);
     if (taken != bytes.size()) {
         blocked_ = true;
-        progress_.mark(*channel_);
+        progress_.block(*channel_);
         rearm();
     }
     return taken;
