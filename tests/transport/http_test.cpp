@@ -389,8 +389,8 @@ TEST_CASE("HTTP: POST /publish") {
     CHECK(f.stats().transports.at("http").bad_requests == errors);
 
     // Each by itself, in order.
-    const auto a =
-        f.ask(post("[" + one + R"(,7,{"topic":"t"},{"topic":"t","payload":"x","ttl":8640000001},)" + one + "]"));
+    const auto a = f.ask(
+        post("[" + one + R"(,7,{"topic":"t"},{"topic":"t","payload":"x","ttl":8640000001},)" + one + "]"));
     CHECK(a.status == 200);
     const auto receipts = boost::json::parse(a.body).as_array();
     REQUIRE(receipts.size() == 5);
