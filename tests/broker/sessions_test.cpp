@@ -78,7 +78,7 @@ TEST_CASE("sessions: a link may write messages its own way", "[broker]") {
     client usual(s);
     usual.subscribe("t");
     std::vector<std::unique_ptr<pusher::testing::memory_peer>> peers;
-    for (const std::size_t room : {64 * 1024, 64 * 1024, 8}) {
+    for (const std::size_t room : {65'536UL, 65'536UL, 8UL}) {
         auto ends = pusher::testing::memory_channel::connect(s.context.get_executor(), {}, {.room = room});
         s.broker.accept(std::make_unique<brief_link>(ends.second, s.broker, in_brief));
         peers.push_back(std::make_unique<pusher::testing::memory_peer>(ends.first));

@@ -100,9 +100,9 @@ TEST_CASE(
         {"client, TCP", &over_tcp}, {"client, WebSocket", &over_websocket}};
     for (const auto& [name, c] : clients) {
         c->async_run(detached);
-        run(io, [c = c]() -> awaitable<void> {
-            co_await c->async_subscribe("everywhere", use_awaitable);
-            co_await next<pusher::client_connected>(*c);
+        run(io, [client = c]() -> awaitable<void> {
+            co_await client->async_subscribe("everywhere", use_awaitable);
+            co_await next<pusher::client_connected>(*client);
         });
     }
 
@@ -152,8 +152,8 @@ TEST_CASE(
             CHECK(r.matched == everybody);
         });
         for (const auto& [name, c] : clients)
-            run(io, [&, c = c, payload = payload_by(name)]() -> awaitable<void> {
-                const auto r = co_await c->async_publish("everywhere", payload, use_awaitable);
+            run(io, [&, client = c, payload = payload_by(name)]() -> awaitable<void> {
+                const auto r = co_await client->async_publish("everywhere", payload, use_awaitable);
                 CHECK(r.matched == everybody);
             });
         const auto matched = R"("matched":)" + std::to_string(everybody);
@@ -171,9 +171,9 @@ TEST_CASE(
 
     for (const auto& [name, c] : clients) {
         payloads got;
-        run(io, [&, c = c]() -> awaitable<void> {
+        run(io, [&, client = c]() -> awaitable<void> {
             do
-                got.push_back(co_await next_payload(*c));
+                got.push_back(co_await next_payload(*client));
             while (got.back() != sent.back());
         });
         INFO(name);
