@@ -54,6 +54,10 @@ struct session_info {
 ///
 /// Destroying it with sessions and operations outstanding is safe, outside its own handlers and hooks:
 /// sockets are closed, and operations complete with `errc::stopped`.
+///
+/// Handlers and hooks must not run the event loop themselves (`poll`, `run_one` and so on): another request
+/// would be handled in the middle of the one that called them. With a strand as its executor they may, since
+/// what is the broker's waits then until they return.
 class broker_core {
 public:
     /// \throws std::invalid_argument if a parameter is out of its range.
