@@ -20,6 +20,7 @@ enum class overflow_policy : std::uint8_t {
 
     /// Queued messages go for which a newer one of the same topic and key is queued; without a key the topic
     /// alone counts. So of everything the newest is kept. Where all keys differ, the oldest messages go.
+    /// Costs a walk over the outbox each time that it is full.
     conflate
 };
 

@@ -3,11 +3,11 @@
 #include <pusher/client/url.hpp>
 #include <pusher/detail/http_origin.hpp>
 
+#include "require.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,13 +19,6 @@ using namespace pusher;
 namespace {
 
 using kind = client_url::kind;
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 bool same(const client_url& a, const client_url& b) {
     return a.what == b.what && a.secure == b.secure && a.host == b.host && a.port == b.port &&

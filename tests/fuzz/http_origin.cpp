@@ -2,11 +2,11 @@
 
 #include <pusher/detail/http_origin.hpp>
 
+#include "require.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,13 +17,6 @@
 using namespace pusher::detail;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 std::string lower(std::string_view text) {
     std::string to(text);

@@ -4,11 +4,11 @@
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/topic.hpp>
 
+#include "require.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -17,13 +17,6 @@
 using namespace pusher;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 void add(std::string& query, std::string_view name, std::string_view value) {
     query += '&';

@@ -5,6 +5,8 @@
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/sse_encode.hpp>
 
+#include "require.hpp"
+
 #include "../support/event_source.hpp"
 
 #include <boost/json/parse.hpp>
@@ -13,8 +15,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -24,13 +24,6 @@
 using namespace pusher;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 std::string text_of(const boost::json::value& v) {
     const auto& s = v.as_string();

@@ -3,10 +3,10 @@
 #include <pusher/detail/utf8.hpp>
 #include <pusher/dialect/native_reply.hpp>
 
+#include "require.hpp"
+
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,13 +17,6 @@
 using namespace pusher;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 std::string encode(const native_incoming& in) {
     std::string out;

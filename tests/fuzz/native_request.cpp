@@ -5,6 +5,8 @@
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_request.hpp>
 
+#include "require.hpp"
+
 #include "../support/json_oracle.hpp"
 
 #include <boost/json/parse.hpp>
@@ -12,8 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -23,13 +23,6 @@
 using namespace pusher;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 std::string text_of(const boost::json::value& v) {
     const auto& s = v.as_string();

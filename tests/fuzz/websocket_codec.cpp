@@ -3,12 +3,12 @@
 #include <pusher/detail/utf8.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 
+#include "require.hpp"
+
 #include "../support/websocket_script.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -23,13 +23,6 @@ using pusher::websocket_opcode;
 using pusher::websocket_role;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 /// Splits `kind:rest`.
 std::string_view take_kind(std::string_view& event) {

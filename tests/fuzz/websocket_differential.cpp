@@ -3,6 +3,8 @@
 #include <pusher/detail/utf8.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 
+#include "require.hpp"
+
 #include "../support/websocket_script.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -17,7 +19,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -35,13 +36,6 @@ namespace beast = boost::beast;
 namespace net = boost::asio;
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 /// A stream in memory: reads come from `in`, then end of file; writes go to `out`.
 class memory_stream {
