@@ -58,6 +58,7 @@
 #include <pusher/subscribe_options.hpp>
 #include <pusher/subscription.hpp>
 #include <pusher/topic.hpp>
+#include <pusher/topic_policy.hpp>
 #include <pusher/transport/acceptor.hpp>
 #include <pusher/transport/channel.hpp>
 #include <pusher/transport/http_connection.hpp>

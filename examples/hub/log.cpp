@@ -55,6 +55,7 @@ std::string text_of(pusher::drop_cause cause) {
     case pusher::drop_cause::undeliverable: return "the transport cannot carry it";
     case pusher::drop_cause::conflated: return "a newer one took its place";
     case pusher::drop_cause::expired: return "its time to live was over";
+    case pusher::drop_cause::memory: return "memory is full";
     }
     return "?";
 }

@@ -38,7 +38,9 @@ pusher::broker_params params_of(const hub::options& o, hub::log& log) {
     p.history.messages = o.history;
     p.outbox.messages = o.outbox;
     p.outbox.bytes = std::clamp<std::size_t>(o.outbox * 4096, 1 << 20, 1 << 30);
+    p.memory_bytes = o.memory_mib << 20;
     p.outbox.overflow = o.overflow;
+    p.topic_policies = o.topic_policies;
     p.observer = &log;
     if (!o.tokens.empty())
         p.authenticate = [access = hub::access(o.tokens)](

@@ -2,6 +2,7 @@
 
 #include "options.hpp"
 
+#include <pusher/topic.hpp>
 #include <pusher/version.hpp>
 
 #include <CLI/CLI.hpp>
@@ -79,6 +80,30 @@ token to_token(const std::string& text) {
     return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+std::string policy_names() {
+    std::string names;
+    for (const auto name : pusher::overflow_policy_names)
+        names.append(names.empty() ? "" : ", ").append(name);
+    return names;
+}
+
+/// A policy for all, or for the topics of a filter. \throws CLI::ValidationError
+void add_overflow(const std::string& text, options& out) {
+    const auto equals = text.rfind('=');
+    const auto name = equals == text.npos ? text : text.substr(equals + 1);
+    const auto policy = pusher::to_overflow_policy(name);
+    if (!policy)
+        throw CLI::ValidationError("--overflow: '" + name + "' is none of " + policy_names());
+    if (equals == text.npos) {
+        out.overflow = *policy;
+        return;
+    }
+    const auto filter = text.substr(0, equals);
+    if (!pusher::is_valid_filter(filter))
+        throw CLI::ValidationError("--overflow: '" + filter + "' is not a filter");
+    out.topic_policies.push_back({filter, policy});
+}
+
 /// Adds an option whose values have names.
 template <class Value>
 void add_choice(
@@ -94,6 +119,13 @@ void add_choice(
                 out = value;
     };
     app.add_option_function<std::string>(name, set, what)->check(CLI::IsMember(names))->default_str(standard);
+}
+
+bool spills(const options& o) {
+    return o.overflow == pusher::overflow_policy::spill ||
+           std::any_of(o.topic_policies.begin(), o.topic_policies.end(), [](const pusher::topic_policy& p) {
+               return p.overflow == pusher::overflow_policy::spill;
+           });
 }
 
 void check_tokens(const std::vector<token>& tokens) {
@@ -125,13 +157,21 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
         ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}).description(""))
         ->type_name("MESSAGES")
         ->default_str("256");
-    add_choice<pusher::overflow_policy>(
-        app, "--overflow", out.overflow,
-        {{"drop_oldest", pusher::overflow_policy::drop_oldest},
-         {"drop_newest", pusher::overflow_policy::drop_newest},
-         {"disconnect", pusher::overflow_policy::disconnect},
-         {"conflate", pusher::overflow_policy::conflate}},
-        "drop_oldest", "What happens when more would have to wait");
+    app.add_option(
+           "--memory", out.memory_mib, "How much all that waits, and all histories, may take together")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1'048'576}).description(""))
+        ->type_name("MIB")
+        ->default_str("1024");
+    app.add_option_function<std::vector<std::string>>(
+           "--overflow",
+           [&](const std::vector<std::string>& texts) {
+               for (const auto& text : texts)
+                   add_overflow(text, out);
+           },
+           "What happens when more would have to wait: " + policy_names() +
+               "; by FILTER for the topics that it matches, the first that does")
+        ->type_name("[FILTER=]POLICY")
+        ->default_str("drop_oldest");
     app.add_option_function<std::vector<std::string>>(
            "--token",
            [&](const std::vector<std::string>& texts) {
@@ -153,6 +193,8 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
         app.parse(argc, argv);
         if (!out.http && !out.tcp && !out.udp && out.unix_path.empty())
             throw CLI::ValidationError("there is nothing to listen at: everything is off");
+        if (out.history == 0 && spills(out))
+            throw CLI::ValidationError("--overflow: spill needs --history: that is where messages wait");
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
         if (e.get_exit_code() == 0) // --help, --version

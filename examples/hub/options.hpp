@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/overflow_policy.hpp>
+#include <pusher/topic_policy.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +33,9 @@ struct options {
     std::string unix_path; ///< empty: off
     std::size_t history = 0;
     std::size_t outbox = 256;
+    std::size_t memory_mib = 1024;
     pusher::overflow_policy overflow = pusher::overflow_policy::drop_oldest;
+    std::vector<pusher::topic_policy> topic_policies;
     std::vector<token> tokens; ///< none: everybody is anonymous, and may do everything
     hub::log_level log_level = hub::log_level::info;
 };

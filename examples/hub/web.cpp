@@ -29,6 +29,8 @@ bool web::answer(const pusher::http_connection_ptr& connection) const {
     if (request.method() != http::verb::get && request.method() != http::verb::head) {
         r.result(http::status::method_not_allowed);
         r.set(http::field::allow, "GET, HEAD");
+        r.set(http::field::content_type, "application/json");
+        r.body() = R"({"error":"this is there to be read"})";
     } else if (path == "/favicon.ico") {
         r.result(http::status::no_content);
     } else {

@@ -6,6 +6,7 @@
 #include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
 #include <pusher/topic.hpp>
+#include <pusher/topic_policy.hpp>
 #include <pusher/transport/http_connection.hpp>
 
 #include <chrono>
@@ -93,6 +94,10 @@ struct broker_params {
     /// Of every session and subscriber in process.
     outbox_params outbox{};
 
+    /// What is chosen by topic, for subscriptions that do not choose for themselves: of those whose filter
+    /// matches, the first that chooses. Else `outbox.overflow` counts.
+    std::vector<topic_policy> topic_policies{};
+
     /// Who a peer is. Without it everybody is anonymous.
     std::function<void(const authentication_request&, authentication_answer)> authenticate{};
 
@@ -114,7 +119,16 @@ struct broker_params {
     std::size_t topics = 1'000'000;   ///< with subscribers or history, and levels of filters; at least 1
     std::size_t subscriptions = 1024; ///< of one session; at least 1
     std::size_t message_bytes = 1024 * 1024; ///< of a payload, published in process; 1 to 256 MiB
-    std::size_t posted_messages = 65'536;    ///< admitted by `post_publish` and not published yet; at least 1
+
+    /// Bytes that the messages in all outboxes and histories may take together, encoded forms and copies
+    /// included; each is counted once, however many sessions it waits for. At least 1 MiB. Looked at when
+    /// messages were written: past this, whoever holds the most pays first. A session or subscriber in
+    /// process gives up half of what it has, as its overflow policies say; a history forgets the older half.
+    /// That goes on down to seven eighths; if nothing is left that may go, sessions that are stuck in the
+    /// middle of a message end as by `overflow_policy::disconnect`.
+    std::size_t memory_bytes = std::size_t{1} << 30;
+
+    std::size_t posted_messages = 65'536; ///< admitted by `post_publish` and not published yet; at least 1
     std::size_t posted_bytes = 64 * 1024 * 1024; ///< the same in bytes
 
     /// Among the sessions, this part may be over half of its outbox before `async_wait_writable` waits; 0

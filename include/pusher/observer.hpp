@@ -19,7 +19,8 @@ enum class drop_cause : std::uint8_t {
     disconnected,  ///< the session ended with it in the outbox
     undeliverable, ///< the transport cannot carry it, such as a push over the datagram limit
     conflated,     ///< the outbox was full, and a newer message of the same key took its place
-    expired        ///< its time to live was over before it could be sent
+    expired,       ///< its time to live was over before it could be sent
+    memory         ///< the broker's memory was full, and this subscriber held the most of it
 };
 
 /// Who an event is about. Views are valid during the call.

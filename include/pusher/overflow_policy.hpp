@@ -3,8 +3,11 @@
 
 #include <pusher/version.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 namespace pusher::inline v0 {
 
@@ -19,10 +22,34 @@ enum class overflow_policy : std::uint8_t {
     disconnect,  ///< the session ends with close code 1013; with history it may resume
 
     /// Queued messages go for which a newer one of the same topic and key is queued; without a key the topic
-    /// alone counts. So of everything the newest is kept. Where all keys differ, the oldest messages go.
-    /// Costs a walk over the outbox each time that it is full.
-    conflate
+    /// alone counts. So of everything the newest is kept, for as many keys as fill seven eighths of the
+    /// outbox: where there are more, the oldest messages go, down to there. Costs a walk over the outbox each
+    /// time that it is full.
+    conflate,
+
+    /// The arriving messages wait in their topic's history, and the subscriber catches up from there as its
+    /// outbox empties: nothing is lost but what the history forgets meanwhile. Order is kept within each
+    /// topic; topics that catch up come later than others. Messages of topics without history are dropped as
+    /// by `drop_newest`, and so are those of further topics once as many catch up as a session may have
+    /// subscriptions.
+    spill
 };
+
+/// The policies' names, as they travel and as programs take them, in the order of their values.
+inline constexpr std::array<std::string_view, 5> overflow_policy_names{
+    "drop_oldest", "drop_newest", "disconnect", "conflate", "spill"};
+
+[[nodiscard]] constexpr std::string_view to_string(overflow_policy p) noexcept {
+    return overflow_policy_names[static_cast<std::size_t>(p)];
+}
+
+/// The policy of that name; nothing if there is none.
+[[nodiscard]] constexpr std::optional<overflow_policy> to_overflow_policy(std::string_view name) noexcept {
+    for (std::size_t i = 0; i != overflow_policy_names.size(); ++i)
+        if (overflow_policy_names[i] == name)
+            return static_cast<overflow_policy>(i);
+    return std::nullopt;
+}
 
 /// How much may wait for one session or in-process subscriber.
 struct outbox_params {

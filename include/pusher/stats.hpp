@@ -31,6 +31,7 @@ struct broker_stats {
     std::uint64_t dropped_undeliverable = 0; ///< the transport could not carry them
     std::uint64_t dropped_conflated = 0;     ///< newer ones of the same key took their place in a full outbox
     std::uint64_t dropped_expired = 0;       ///< their time to live was over before they could be sent
+    std::uint64_t dropped_memory = 0;        ///< the broker's memory for messages was full
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0; ///< times that queued messages were written
 
@@ -39,6 +40,7 @@ struct broker_stats {
     std::uint64_t topics = 0; ///< with state
     std::uint64_t filters = 0;
     std::uint64_t slow_sessions = 0; ///< over half of their outbox
+    std::uint64_t memory_bytes = 0;  ///< that messages take, in outboxes and histories
     std::uint64_t accept_errors = 0;
 
     std::map<std::string, transport_stats, std::less<>> transports;

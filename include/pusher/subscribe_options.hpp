@@ -23,8 +23,9 @@ struct subscribe_options {
     bool echo = true;
 
     /// What happens to this subscription's messages when the outbox is full; not set: as the broker's
-    /// parameters say. If several subscriptions of one subscriber match a message, an exact one decides
-    /// before a filter, then the oldest.
+    /// parameters say. `spill` on an exact topic without history is refused with `errc::no_history`. If
+    /// several subscriptions of one subscriber match a message, an exact one decides before a filter, then
+    /// the oldest.
     std::optional<overflow_policy> overflow{};
 
     /// Start with up to that many of the topic's last messages. Exact topics with history only.

@@ -66,4 +66,25 @@ inline bool is_name(std::string_view text) noexcept {
     return true;
 }
 
+/// Whether a filter matches a topic. Both must be valid.
+[[nodiscard]] inline bool filter_matches(std::string_view filter, std::string_view topic) noexcept {
+    // Wildcards in the first level do not reach topics of the system (MQTT 5.0, section 4.7.2).
+    if (topic.starts_with('$') && (filter.starts_with('+') || filter.starts_with('#')))
+        return false;
+    for (bool ended = false;;) {
+        const auto end = std::min(filter.find('/'), filter.size());
+        const auto level = filter.substr(0, end);
+        if (level == "#")
+            return true;
+        const auto other = topic.substr(0, topic.find('/'));
+        if (ended || (level != "+" && level != other))
+            return false;
+        ended = other.size() == topic.size();
+        topic.remove_prefix(ended ? topic.size() : other.size() + 1);
+        if (end == filter.size())
+            return ended;
+        filter.remove_prefix(end + 1);
+    }
+}
+
 } // namespace pusher::inline v0

@@ -186,7 +186,7 @@ TEST_CASE("client reconnect: every subscription is asked for again", "[client][r
     CHECK(w.silent());
     CHECK(a.topic == "a");
     CHECK(!a.echo);
-    CHECK(a.overflow == native_overflow::disconnect);
+    CHECK(a.overflow == overflow_policy::disconnect);
     CHECK(!a.resume);
     CHECK(c.topic == "c");
     CHECK(c.type == "t");

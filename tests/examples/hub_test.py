@@ -35,7 +35,9 @@ def bad_options(program):
             (["--tcp", "127.0.0.1:"], "port"), (["--udp", "localhost:-1"], "port"),
             (["--http", "example.test:80"], "IP address"), (["--http", "::1:80"], "[::1]:8080"),
             (["--history", "-1"], "--history"), (["--history", "1.5"], "--history"), (["--outbox", "0"], "--outbox"),
-            (["--overflow", "explode"], "drop_oldest"), (["--log-level", "loud"], "warning"),
+            (["--memory", "0"], "--memory"),
+            (["--overflow", "explode"], "drop_oldest"),
+            (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"), (["--log-level", "loud"], "warning"),
             (["--token", "nothing"], "SECRET=UID"), (["--token", "a=b", "--token", "a=c"], "twice"),
             (["--http", "off", "--tcp", "off", "--udp", "off"], "nothing to listen at")]:
         status, out, err = ends_with(program, *arguments)
@@ -82,13 +84,14 @@ def the_page(program):
         assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy, policy
         status, headers, body = h.http("/favicon.ico")
         assert (status, body, headers["Content-Length"]) == (204, "", None)
-        assert h.http("/", b"post")[0] == 405
+        status, _, body = h.http("/", b"post")
+        assert status == 405 and json.loads(body)["error"]
         assert h.http("/nowhere")[0] == 404
 
 
 def options_count(program):
     """--history and --overflow do what they say"""
-    with hub(program, "--history", "2", "--outbox", "4", "--overflow", "disconnect") as h:
+    with hub(program, "--history", "2", "--outbox", "4", "--overflow", "other/#=spill", "--overflow", "fl/#=disconnect") as h:
         for i in range(3):
             h.publish("a", str(i))
         late = WebSocket(h.connect("http"))
@@ -96,10 +99,10 @@ def options_count(program):
         assert [late.push()["payload"] for _ in range(2)] == ["1", "2"]
         late.close()
         stuck = WebSocket(h.connect("http"))
-        stuck.ask("subscribe", topic="flood")
+        stuck.ask("subscribe", topic="fl/ood")
         big = "x" * 30_000
         for _ in range(200):
-            h.publish("flood", big)
+            h.publish("fl/ood", big)
         while not isinstance(m := stuck.receive(), int):
             assert m["payload"] == big, "a gap although the policy is to disconnect"
         assert m == 1013, m

@@ -60,9 +60,9 @@ struct reader {
     pusher::outbox_params limits;
     std::vector<wish> wishes;
     std::map<std::string, account> topics;
-    std::uint64_t last = 0; ///< number of the last message
-    bool begun = false;     ///< its connection has a part of a frame
-    bool resumed = false;   ///< it catches up: topics come at different times
+    std::uint64_t last = 0;  ///< number of the last message
+    bool begun = false;      ///< its connection has a part of a frame
+    bool catches_up = false; ///< topics come at different times
 };
 
 class slow_readers {
@@ -78,6 +78,7 @@ public:
             r.limits.messages = random_.of<std::size_t>({1, 2, 5, 10, 40});
             r.limits.bytes = random_.of<std::size_t>({4, 12, 1000});
             r.limits.overflow = policy;
+            r.catches_up = policy == overflow_policy::spill;
             come(r);
         }
     }
@@ -114,7 +115,7 @@ public:
 private:
     pusher::detail::core_params parameters() {
         pusher::detail::core_params p;
-        const auto messages = resuming_ ? random_.of<std::size_t>({5, 20, 1000}) : 1000;
+        const auto messages = random_.of<std::size_t>({5, 20, 1000});
         const auto age = std::chrono::milliseconds(resuming_ ? random_.of({0, 3000}) : 0);
         p.history_for = [messages, age, all = resuming_](std::string_view topic) {
             pusher::history_params keep;
@@ -123,6 +124,7 @@ private:
             return keep;
         };
         p.run_messages = random_.of<std::size_t>({1, 4, 128});
+        p.memory_bytes = random_.of<std::size_t>({12'000, 100'000'000});
         return p;
     }
 
@@ -169,6 +171,7 @@ private:
     void turn() {
         note("turn");
         script_.turn();
+        require(script_.core.memory() <= script_.core.params().memory_bytes, "memory is bounded");
     }
 
     /// The connection takes some bytes, or the host some messages.
@@ -198,7 +201,8 @@ private:
     void change(reader& r) {
         if (resuming_)
             return;
-        if (!r.wishes.empty() && random_.percent(50)) {
+        // What has been spilled goes with the subscription.
+        if (!r.wishes.empty() && r.limits.overflow != overflow_policy::spill && random_.percent(50)) {
             const auto w = r.wishes.begin() + static_cast<std::ptrdiff_t>(random_.below(r.wishes.size()));
             require(script_.unsubscribe(r.session, w->text, w->type, w->match), "unsubscribe finds it");
             r.wishes.erase(w);
@@ -236,7 +240,7 @@ private:
                 script_.subscribe(r.session, w.text);
             return;
         }
-        r.resumed = true;
+        r.catches_up = true;
         for (const auto& w : r.wishes) {
             test::core_script::options o;
             const auto& a = r.topics[w.text];
@@ -264,7 +268,8 @@ private:
             auto begun_before = r.begun;
             for (const auto& text : r.session->link.frames()) {
                 hear(r, text);
-                if (text[0] == '!' && !begun_before)
+                // Who reads on from history is written to twice in a turn.
+                if (text[0] == '!' && !begun_before && r.limits.overflow != overflow_policy::spill)
                     require(
                         told.insert(text.substr(0, text.find(' '))).second,
                         name(r) + ": one gap marker per topic and flush");
@@ -329,7 +334,7 @@ private:
                     name(r) + ": told of " + std::to_string(a.told) + " missing");
             }
         }
-        require(r.resumed || number > r.last, name(r) + ": publish order");
+        require(r.catches_up || number > r.last, name(r) + ": publish order");
         r.last = number;
     }
 
@@ -359,7 +364,9 @@ private:
 TEST_CASE("simulation: received + gaps = published where outboxes drop", "[simulation]") {
     const auto run = [](std::uint64_t seed, bool print) {
         using enum overflow_policy;
-        slow_readers(seed, print, {drop_oldest, drop_oldest, drop_newest, conflate, conflate}, false).run();
+        slow_readers(
+            seed, print, {drop_oldest, drop_oldest, drop_newest, conflate, conflate, spill, spill}, false)
+            .run();
     };
     CHECK(for_each_seed("simulation: received + gaps = published where outboxes drop", 60, run) == "");
 }

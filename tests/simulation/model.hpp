@@ -143,6 +143,7 @@ private:
         std::uint64_t first = 1;        ///< offset of the oldest that is kept
         std::uint64_t trimmed = 0;      ///< the newest that is not
         std::uint64_t epoch = 0;        ///< 0: not seen yet
+        std::uint64_t life = 0;         ///< how many histories had been forgotten when it began
 
         [[nodiscard]] std::uint64_t next() const { return all.size() + 1; }
         [[nodiscard]] std::uint64_t after(std::uint64_t sequence) const {
@@ -178,10 +179,9 @@ private:
         bool echo;
         std::uint64_t next; ///< offset
         std::uint64_t born;
-        std::uint64_t owed; ///< offset from which on what it does not get is a loss
-        std::uint64_t
-            subscription;     ///< its order; or it has ended, and live ones rely on what is left to read
-        std::uint64_t serial; ///< grows from cursor to cursor
+        std::uint64_t owed;         ///< offset from which on what it does not get is a loss
+        std::uint64_t subscription; ///< its order; or `ended`: live ones rely on what is left to read
+        std::uint64_t serial;       ///< grows from cursor to cursor
     };
 
     struct gap {
@@ -234,6 +234,16 @@ private:
 
         [[nodiscard]] bool full() const {
             return what != kind::handler && (messages() > limits.messages / 2 || bytes > limits.bytes / 2);
+        }
+        /// Over its limits. \param less over what is left of them without one part in so many
+        [[nodiscard]] bool over(std::size_t less) const {
+            const auto most = [&](std::size_t limit) { return limit - (less == 0 ? 0 : limit / less); };
+            return messages() > most(limits.messages) || bytes > most(limits.bytes);
+        }
+        [[nodiscard]] std::size_t first_message() const {
+            return static_cast<std::size_t>(
+                std::find_if(box.begin(), box.end(), [](const item& i) { return i.sequence != 0; }) -
+                box.begin());
         }
         void took() {
             progressed = true;
@@ -291,6 +301,8 @@ private:
     void remove(user& u);
     bool over(const past& p) const;
     void trim(past& p);
+    [[nodiscard]] bool in_use(const std::string& topic) const;
+    void forget_unwritten();
     void forget_expired(std::size_t most);
 
     // ---- delivery: model_delivery.hpp
@@ -300,7 +312,13 @@ private:
     void deliver(user& u);
     void enforce(user& u);
     policy governing(const user& u, const posted& m) const;
-    bool conflate(user& u);
+    void conflate(user& u);
+    void drop(user& u, std::size_t i, pusher::drop_cause why);
+    bool spill(user& u, std::size_t newest);
+    [[nodiscard]] bool for_live(const user& u, std::uint64_t sequence) const {
+        const auto& m = message(sequence);
+        return m.addressed ? u.listed : matches_live(u, m, sequence);
+    }
     [[nodiscard]] bool expired(const item& i) const {
         return i.sequence != 0 && expired(message(i.sequence));
     }
@@ -336,6 +354,8 @@ private:
     std::vector<std::string> aging_; ///< topics whose history has an age limit
     std::size_t next_aging_ = 0;
     std::uint64_t expired_ = 0; ///< the newest message of histories that are gone
+    std::uint64_t forgotten_ = 0;
+    std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> epochs_; ///< by topic and life
     std::deque<user> users_;
     std::vector<std::size_t> catchups_;
     std::deque<deferred> deferred_;

@@ -69,7 +69,11 @@ inline void model::deliver(user& u) {
 }
 
 inline void model::enforce(user& u) {
-    while (u.messages() > u.limits.messages || u.bytes > u.limits.bytes) {
+    const bool limited = u.over(0);
+    for (auto i = limited ? u.box.size() : 0; i-- != 0;)
+        if (expired(u.box[i]))
+            drop(u, i, pusher::drop_cause::expired);
+    while (u.over(0)) {
         auto oldest = u.box.size();
         auto newest = u.box.size();
         for (std::size_t i = 0; i != u.box.size(); ++i)
@@ -78,8 +82,14 @@ inline void model::enforce(user& u) {
                 oldest = std::min(oldest, i);
             }
         const auto what = governing(u, message(u.box[newest].sequence));
-        if (what == policy::conflate && conflate(u))
-            continue;
+        if (what == policy::conflate) {
+            conflate(u);
+            while (u.messages() > 1 && u.over(8)) // so that it is not at once full again
+                drop(u, u.first_message(), pusher::drop_cause::overflow);
+            if (!u.over(0))
+                break;
+            oldest = newest = u.first_message();
+        }
         if (what == policy::disconnect) {
             u.overflowed = true;
             ++u.out.overflows;
@@ -91,10 +101,13 @@ inline void model::enforce(user& u) {
             u.gaps.clear();
             return;
         }
-        const auto dropped = pop(u, what == policy::drop_newest ? newest : oldest).sequence;
-        add_gap(u, gap_of(dropped));
-        lose(u, dropped, pusher::drop_cause::overflow);
+        if (what == policy::spill && spill(u, newest))
+            continue;
+        const bool oldest_goes = what == policy::drop_oldest || what == policy::conflate;
+        drop(u, oldest_goes ? oldest : newest, pusher::drop_cause::overflow);
     }
+    if (limited && !u.linked && u.catching)
+        schedule(u);
 }
 
 /// The policy of the subscription that a message came for: an exact one, then the oldest.
@@ -105,25 +118,69 @@ inline model::policy model::governing(const user& u, const posted& m) const {
             (!found || std::pair(s.match != pusher::match_mode::exact, s.order) <
                            std::pair(found->match != pusher::match_mode::exact, found->order)))
             found = &s;
-    return found && found->overflow ? *found->overflow : u.limits.overflow;
+    if (found && found->overflow)
+        return *found->overflow;
+    for (const auto& p : params_.topic_policies)
+        if (p.overflow && filter_matches(p.filter, m.topic))
+            return *p.overflow;
+    return u.limits.overflow;
 }
 
-/// Of each topic and key the newest stays. \return whether any had to go.
-inline bool model::conflate(user& u) {
+/// Of each topic and key the newest stays.
+inline void model::conflate(user& u) {
     std::set<std::pair<std::string, std::string>> newer;
-    bool any = false;
     for (auto i = u.box.size(); i-- != 0;) {
         if (u.box[i].sequence == 0)
             continue;
         const auto& m = message(u.box[i].sequence);
         if (governing(u, m) != policy::conflate || newer.emplace(m.topic, m.key).second)
             continue;
-        any = true;
-        const auto dropped = pop(u, i).sequence;
-        add_gap(u, gap_of(dropped));
-        lose(u, dropped, pusher::drop_cause::conflated);
+        drop(u, i, pusher::drop_cause::conflated);
     }
-    return any;
+}
+
+/// What waits at that place is lost, and it will be told of.
+inline void model::drop(user& u, std::size_t i, pusher::drop_cause why) {
+    const auto dropped = pop(u, i).sequence;
+    add_gap(u, gap_of(dropped));
+    lose(u, dropped, why);
+}
+
+/// The newest message is left to its topic's history, unless what would come with it from there did come, or
+/// was lost. \return whether it was.
+inline bool model::spill(user& u, std::size_t newest) {
+    const auto sequence = u.box[newest].sequence;
+    const auto& m = message(sequence);
+    const auto found = pasts_.find(m.topic);
+    if (m.offset == 0 || found == pasts_.end() || !for_live(u, sequence))
+        return false;
+    const auto& p = found->second;
+    if (m.offset < p.first || m.offset >= p.next() || p.all[m.offset - 1] != sequence)
+        return false;
+    const auto known = std::find_if(u.cursors.begin(), u.cursors.end(), [&](const cursor& c) {
+        return c.topic == m.topic && c.subscription == ended;
+    });
+    const bool is_new = known == u.cursors.end();
+    if (is_new && u.cursors.size() >= params_.subscriptions)
+        return false;
+    for (auto offset = m.offset + 1; offset < (is_new ? p.next() : known->next); ++offset) {
+        const auto later = p.all[offset - 1];
+        const bool comes = std::any_of(u.cursors.begin(), u.cursors.end(), [&](const cursor& c) {
+            return c.topic == m.topic && c.next <= offset && c.born < later;
+        });
+        if (!comes && for_live(u, later))
+            return false;
+    }
+    pop(u, newest);
+    if (is_new) {
+        u.catching = true;
+        u.cursors.push_back({m.topic, "", true, m.offset, sequence - 1, m.offset, ended, ++cursors_made_});
+        schedule(u);
+    } else {
+        known->next = known->owed = m.offset;
+        known->born = sequence - 1;
+    }
+    return true;
 }
 
 /// How much of a frame the connection takes.
@@ -156,11 +213,8 @@ inline bool model::drain(user& u) {
     if (!u.linked || u.blocked)
         return false;
     for (auto i = u.box.size(); i-- != 0;)
-        if (expired(u.box[i])) {
-            const auto late = pop(u, i).sequence;
-            add_gap(u, gap_of(late));
-            lose(u, late, pusher::drop_cause::expired);
-        }
+        if (expired(u.box[i]))
+            drop(u, i, pusher::drop_cause::expired);
     const auto& as = forms[u.as];
     if (!u.rest.empty()) {
         u.rest.erase(0, put(u, u.rest));
@@ -172,9 +226,7 @@ inline bool model::drain(user& u) {
         std::string frame;
         if (!u.box.empty() && u.box.front().sequence != 0 &&
             message(u.box.front().sequence).payload.size() > as.longest) {
-            const auto failed = pop(u, 0).sequence;
-            add_gap(u, gap_of(failed));
-            lose(u, failed, pusher::drop_cause::undeliverable);
+            drop(u, 0, pusher::drop_cause::undeliverable);
             continue;
         }
         if (g != u.gaps.size())
@@ -204,11 +256,8 @@ inline bool model::drain(user& u) {
 inline void model::take(user& u, outcome& o) {
     if (u.overflowed)
         return;
-    while (!u.box.empty() && expired(u.box.front())) {
-        const auto late = pop(u, 0).sequence;
-        add_gap(u, gap_of(late));
-        lose(u, late, pusher::drop_cause::expired);
-    }
+    while (!u.box.empty() && expired(u.box.front()))
+        drop(u, 0, pusher::drop_cause::expired);
     const auto g = next_gap(u);
     if (!u.box.empty() && g != u.gaps.size()) {
         u.out.got.push_back(u.gaps[g].text());
@@ -291,6 +340,7 @@ inline void model::read_on(user& u) {
     const auto most_bytes = queue ? std::min<std::size_t>(u.limits.bytes / 2, 64 * 1024) : 64 * 1024;
     std::size_t messages = 0;
     std::size_t bytes = 0;
+    bool full = false;
     while (messages < most_messages && bytes <= most_bytes) {
         if (!queue && !tell_gaps(u))
             return;
@@ -315,6 +365,10 @@ inline void model::read_on(user& u) {
         }
         const auto& m = message(sequence);
         const bool wanted = wants(u, m, sequence);
+        if (queue && wanted && !expired(m) && u.messages() != 0 && u.bytes + m.size() > u.limits.bytes) {
+            full = true;
+            break;
+        }
         bool owed = false;
         for (auto& c : u.cursors)
             if (c.topic == m.topic && c.next == m.offset) {
@@ -351,7 +405,7 @@ inline void model::read_on(user& u) {
     }
     if (queue && messages != 0 && u.linked)
         drain(u);
-    if (u.catching && !(queue && (u.blocked || (!u.linked && messages != 0))))
+    if (u.catching && !(queue && (u.blocked || (!u.linked && (messages != 0 || full)))))
         schedule(u);
 }
 
@@ -397,8 +451,8 @@ inline void model::add_gap(user& u, gap g) {
 }
 
 inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why) {
-    static constexpr const char* names[] = {"overflow",      "trimmed",   "disconnected",
-                                            "undeliverable", "conflated", "expired"};
+    static constexpr const char* names[] = {"overflow",  "trimmed", "disconnected", "undeliverable",
+                                            "conflated", "expired", "memory"};
     u.out.drops.push_back(message(sequence).topic + " " + names[static_cast<std::size_t>(why)]);
     switch (why) {
     case pusher::drop_cause::overflow: ++counters_.dropped; break;
@@ -407,6 +461,7 @@ inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why)
     case pusher::drop_cause::undeliverable: ++counters_.dropped_undeliverable; break;
     case pusher::drop_cause::conflated: ++counters_.dropped_conflated; break;
     case pusher::drop_cause::expired: ++counters_.dropped_expired; break;
+    case pusher::drop_cause::memory: ++counters_.dropped_memory; break;
     }
 }
 

@@ -82,6 +82,7 @@ inline void model::run() {
             other.excused = other.excused || (other.full() && !other.progressed);
         break;
     }
+    forget_unwritten();
     const auto& seen = take_entry(entry::kind::done, "more happened than should have").result;
     require(seen.error == o.error, "error \"" + seen.error + "\" where \"" + o.error + "\" was due");
     require(seen.sequence == o.sequence, "sequence " + std::to_string(seen.sequence));
@@ -99,6 +100,7 @@ inline void model::run() {
         auto& epoch = pasts_.at(c.text).epoch;
         require(epoch == 0 || epoch == seen.position->epoch, "a history has one epoch");
         epoch = seen.position->epoch;
+        epochs_[{c.text, pasts_.at(c.text).life}] = epoch;
         for (const auto& other : pasts_)
             require(other.first == c.text || other.second.epoch != epoch, "an epoch names one history");
     }
@@ -114,8 +116,9 @@ inline model::past* model::past_of(const std::string& topic) {
     past p;
     p.keep = keep;
     p.trimmed = expired_;
-    if (keep.age.count() > 0)
-        aging_.push_back(topic);
+    p.life = forgotten_;
+    if (const auto known = epochs_.find({topic, p.life}); known != epochs_.end())
+        p.epoch = known->second;
     return &pasts_.emplace(topic, std::move(p)).first->second;
 }
 
@@ -222,6 +225,8 @@ inline void model::after_append(past* p) {
     turn_bytes_ += published_.back().size();
     if (p) {
         p->all.push_back(published_.size());
+        if (p->all.size() == 1 && p->keep.age.count() > 0)
+            aging_.push_back(published_.back().topic);
         trim(*p);
     }
     // How long a run may become is the core's to know; the limits of the turn are not to be passed.
@@ -326,7 +331,7 @@ inline void model::subscribe(const command& c, outcome& o) {
         return;
     }
     auto* const p = exact ? past_of(c.text) : nullptr;
-    if (!p && (c.history != 0 || c.resume)) {
+    if (!p && (c.history != 0 || c.resume || (exact && c.overflow == policy::spill))) {
         o.error = pusher::make_error_code(pusher::errc::no_history).message();
         return;
     }
@@ -472,9 +477,15 @@ inline void model::trim(past& p) {
                 if (c.topic == m.topic && c.next == p.first)
                     here.emplace_back(c.serial, &u);
         std::sort(here.begin(), here.end());
+        std::set<const user*> owed; // others have no claim to what has expired
+        for (const auto& entry : here)
+            for (const auto& c : entry.second->cursors)
+                if (c.topic == m.topic && c.next == p.first && c.owed <= p.first)
+                    owed.insert(entry.second);
         std::set<const user*> told;
         for (const auto& entry : here)
-            if (told.insert(entry.second).second && wants(*entry.second, m, sequence)) {
+            if (told.insert(entry.second).second && wants(*entry.second, m, sequence) &&
+                (owed.contains(entry.second) || !expired(m))) {
                 missed(*entry.second, gap_of(sequence));
                 lose(*entry.second, sequence, pusher::drop_cause::trimmed);
             }
@@ -487,6 +498,23 @@ inline void model::trim(past& p) {
     }
 }
 
+[[nodiscard]] inline bool model::in_use(const std::string& topic) const {
+    return std::any_of(users_.begin(), users_.end(), [&](const user& u) {
+        return std::any_of(
+                   u.subs.begin(), u.subs.end(),
+                   [&](const subscription& s) {
+                       return s.match == pusher::match_mode::exact && s.text == topic;
+                   }) ||
+               std::any_of(
+                   u.cursors.begin(), u.cursors.end(), [&](const cursor& c) { return c.topic == topic; });
+    });
+}
+
+/// A history that never had a message is no more once nobody subscribes to it.
+inline void model::forget_unwritten() {
+    std::erase_if(pasts_, [&](const auto& p) { return p.second.all.empty() && !in_use(p.first); });
+}
+
 /// Looks at some topics in turn: those whose past is over, and that nobody subscribes to, are no more.
 inline void model::forget_expired(std::size_t most) {
     for (auto left = std::min(most, aging_.size()); left != 0; --left) {
@@ -494,22 +522,14 @@ inline void model::forget_expired(std::size_t most) {
         const auto topic = aging_[next_aging_];
         auto& p = pasts_.at(topic);
         trim(p);
-        const bool wanted = std::any_of(users_.begin(), users_.end(), [&](const user& u) {
-            return std::any_of(
-                       u.subs.begin(), u.subs.end(),
-                       [&](const subscription& s) {
-                           return s.match == pusher::match_mode::exact && s.text == topic;
-                       }) ||
-                   std::any_of(
-                       u.cursors.begin(), u.cursors.end(), [&](const cursor& c) { return c.topic == topic; });
-        });
-        if (p.first != p.next() || wanted) {
+        if (p.first != p.next() || in_use(topic)) {
             ++next_aging_;
             continue;
         }
         aging_[next_aging_] = aging_.back();
         aging_.pop_back();
         expired_ = std::max(expired_, p.trimmed);
+        ++forgotten_;
         pasts_.erase(topic);
     }
 }

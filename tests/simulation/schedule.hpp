@@ -105,6 +105,11 @@ inline pusher::detail::core_params schedule::parameters() {
     p.history_for = [keep, all](std::string_view topic) {
         return all || topic.starts_with('h') || topic == "*" ? keep : pusher::history_params{};
     };
+    if (random_.percent(30))
+        p.topic_policies = {
+            {random_.of({"h", "h/#", "+"}), static_cast<pusher::overflow_policy>(random_.below(5))},
+            {"#", std::nullopt},
+            {random_.of({"a/+", "#"}), static_cast<pusher::overflow_policy>(random_.below(5))}};
     if (!theme_.long_turns)
         limit_turns(p);
     p.subscriptions = random_.of<std::size_t>({3, 1024});
@@ -167,7 +172,8 @@ inline command schedule::make(kind what) {
             c.limits.messages = 1 + random_.below(8);
             c.limits.bytes = random_.of<std::size_t>({20, 60, 1'000'000});
         }
-        c.limits.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 0, 1, 1, 1, 2, 3, 3}));
+        c.limits.overflow =
+            static_cast<pusher::overflow_policy>(random_.of({0, 0, 0, 1, 1, 1, 2, 3, 3, 4, 4, 4}));
         break;
     case kind::subscribe:
     case kind::unsubscribe:
@@ -241,7 +247,7 @@ inline void schedule::fill_subscription(command& c) {
     wished_.push_back(c);
     c.echo = random_.percent(70);
     if (random_.percent(30))
-        c.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 1, 1, 2, 3, 3}));
+        c.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 1, 1, 2, 3, 3, 4, 4}));
     const auto how = random_.below(10);
     if (how < 3)
         c.history = random_.of<std::size_t>({1, 2, 5, 100});
@@ -316,6 +322,7 @@ inline void schedule::everybody_leaves() {
         step(make(kind::flush));
     require(world_.core().subscriptions() == 0, "no subscription is left");
     require(world_.core().filters() == 0, "no filter is left");
+    require(world_.core().memory() == 0 || world_.core().topics() != 0, "nothing is held");
 }
 
 } // namespace simulation

@@ -267,7 +267,7 @@ struct asked {
     std::optional<pusher::topic_position> resume;
     std::uint64_t history = 0;
     bool echo = true;
-    pusher::native_overflow overflow = pusher::native_overflow::unset;
+    std::optional<pusher::overflow_policy> overflow{};
 };
 
 inline asked read_request(std::string_view text) {

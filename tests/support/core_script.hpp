@@ -198,8 +198,8 @@ public:
         seen.push_back("publish " + text_of(m) + " matched " + std::to_string(r.matched));
     }
     void at_drop(const pusher::subscriber_info&, std::string_view topic, pusher::drop_cause why) override {
-        static constexpr const char* names[] = {"overflow",      "trimmed",   "disconnected",
-                                                "undeliverable", "conflated", "expired"};
+        static constexpr const char* names[] = {"overflow",  "trimmed", "disconnected", "undeliverable",
+                                                "conflated", "expired", "memory"};
         seen.push_back("drop " + std::string(topic) + " " + names[static_cast<std::size_t>(why)]);
     }
     void at_gap(const pusher::subscriber_info&, const pusher::gap& g) override {

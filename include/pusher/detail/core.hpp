@@ -10,6 +10,7 @@
 #include <pusher/observer.hpp>
 #include <pusher/publish_options.hpp>
 #include <pusher/subscribe_options.hpp>
+#include <pusher/topic_policy.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,17 +30,19 @@ namespace pusher::inline v0::detail {
 struct core_params {
     history_params history;
     std::function<history_params(std::string_view)> history_for; ///< instead of `history`, by topic
-    std::size_t topics = 1'000'000;                              ///< with state, and levels of filters
-    std::size_t subscriptions = 1024;                            ///< of one queue subscriber
+    std::vector<topic_policy> topic_policies;
+    std::size_t topics = 1'000'000;   ///< with state, and levels of filters
+    std::size_t subscriptions = 1024; ///< of one queue subscriber
     std::size_t message_bytes = 1024 * 1024;
     std::size_t deferred_messages = 65'536; ///< published by handlers during one dispatch
     std::size_t run_messages = 128;         ///< a longer run is flushed early
     std::size_t run_bytes = 64 * 1024;
     std::size_t turn_messages = 4096;
     std::size_t turn_bytes = 1024 * 1024;
-    std::size_t turn_nodes = 2 * 1024 * 1024; ///< runs, each times its subscribers; 8 bytes each
-    std::uint64_t sequence_epoch = 1;         ///< names this broker's life; random in a real one
-    std::uint64_t hash_seed = 0;              ///< secret in a real one
+    std::size_t memory_bytes = std::size_t{1} << 30; ///< of all outboxes and histories
+    std::size_t turn_nodes = 2 * 1024 * 1024;        ///< runs, each times its subscribers; 8 bytes each
+    std::uint64_t sequence_epoch = 1;                ///< names this broker's life; random in a real one
+    std::uint64_t hash_seed = 0;                     ///< secret in a real one
     wall_clock wall = &std::chrono::system_clock::now;
     steady_time (*steady)() = &std::chrono::steady_clock::now;
 };
@@ -145,6 +148,8 @@ public:
     [[nodiscard]] const core_counters& counters() const noexcept { return counters_; }
     [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
     [[nodiscard]] const core_params& params() const noexcept { return params_; }
+    /// Bytes of memory that messages take.
+    [[nodiscard]] std::size_t memory() const noexcept { return account_->bytes; }
     [[nodiscard]] std::size_t topics() const noexcept { return topics_.size(); }
     [[nodiscard]] std::size_t filters() const noexcept { return filters_.size(); }
     [[nodiscard]] std::size_t subscriptions() const noexcept { return subscriptions_; }
@@ -226,6 +231,7 @@ private:
         std::uint64_t sequence) const;
     bool matches(const group& g, std::string_view topic, std::string_view type) const;
     overflow_policy policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const;
+    const sub_ref* governing(const queue_subscriber& s, std::string_view topic, std::string_view type) const;
 
     // publishing
     void next_stamp() {
@@ -244,7 +250,9 @@ private:
         std::uint32_t run_index, std::uint32_t slice);
     std::uint32_t open(topic_state& t);
     open_run::plan& plan_for(std::uint32_t run_index, std::string_view type);
+    void appended_to_past(topic_state& t);
     void trim(topic_state& t);
+    void pop_oldest(topic_state& t);
     void flush_if_long(std::uint32_t run_index);
     std::size_t dispatch(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
@@ -263,19 +271,31 @@ private:
 
     // delivery
     void end_turn();
+    bool turn_is_stale();
     void deliver_turn(queue_subscriber& s, std::uint32_t head);
     void write_slice(queue_subscriber& s, const run_ptr& r);
     void write_selected(queue_subscriber& s);
     bool select(queue_subscriber& s, std::uint32_t head);
     template <class OnMessage, class OnReply>
     void for_each_selected(OnMessage&& on_message, OnReply&& on_reply);
-    void park_selected(queue_subscriber& s, std::size_t skip);
+    void park_selected(queue_subscriber& s, std::size_t skip, std::size_t cut = 0);
     outbox& box_of(queue_subscriber& s) {
         if (!s.box)
-            s.box = std::make_unique<outbox>();
+            s.box = std::make_unique<outbox>(account_);
         return *s.box;
     }
-    void enforce_limits(queue_subscriber& s);
+    run_ptr make_run(const shared_text& topic) {
+        return run_ptr(new run(topic, params_.wall(), params_.steady(), account_));
+    }
+    void enforce_limits(queue_subscriber& s, const outbox_params& limits, drop_cause why);
+    void enforce_memory();
+    /// What was encoded just now takes memory too.
+    void watch_memory() {
+        if (account_->bytes > params_.memory_bytes)
+            schedule();
+    }
+    void shed(topic_state& t);
+    void shed(queue_subscriber& s);
     void count_drop(const subscriber_base& s, const run& r, drop_cause why);
     /// For the outbox of `s`: counts what it drops, and notes it for a gap marker.
     auto lose(queue_subscriber& s, drop_cause why) {
@@ -298,13 +318,13 @@ private:
     }
 
     // catching up: impl/core_catchup.hpp
-    void start_cursor(
-        subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, std::uint64_t owed,
-        bool no_echo);
+    void start_cursor(std::unique_ptr<cursor> c);
     void stop_cursor(subscriber_base& s, std::uint32_t group_id);
     void stop_cursors(subscriber_base& s);
     void forget(const cursor& c);
     bool relied_on(const subscriber_base& s, const cursor& c) const;
+    bool for_live(const subscriber_base& s, const run& r, std::uint32_t index) const;
+    bool spill_newest(queue_subscriber& s);
     std::size_t count_catching(
         const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence);
     void schedule_catchup(subscriber_base& s);
@@ -320,6 +340,7 @@ private:
     void trimmed(topic_state& t, const history::place& p, std::uint64_t offset);
 
     core_params params_;
+    memory_account_ptr account_{new memory_account};
     schedule_function schedule_;
     void* context_;
     observer* observer_ = nullptr;
@@ -348,6 +369,7 @@ private:
     std::vector<std::uint32_t> aging_;   ///< groups of topics whose history has an age limit
     std::size_t next_aging_ = 0;         ///< whose turn it is to be looked at
     std::uint64_t expired_sequence_ = 0; ///< the newest message of those histories that are gone
+    std::uint64_t forgotten_histories_ = 0;
     std::size_t open_runs_ = 0;
     std::uint64_t sequence_ = 0;
     std::uint64_t serial_ = 0;
@@ -356,6 +378,7 @@ private:
     bool scheduled_ = false;
     bool dispatching_ = false;
     bool flushing_ = false;
+    bool stale_ = false; ///< what expired must not go out with the rest of the turn
 };
 
 } // namespace pusher::inline v0::detail
@@ -365,6 +388,7 @@ private:
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/detail/impl/core_catchup.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
+#include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
 #endif

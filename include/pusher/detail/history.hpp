@@ -37,15 +37,18 @@ public:
     [[nodiscard]] std::uint64_t next_offset() const noexcept { return next_; }
     [[nodiscard]] std::size_t messages() const noexcept { return count_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    /// About what it takes in memory.
+    [[nodiscard]] std::size_t footprint() const noexcept {
+        return bytes_ + count_ * run::overhead + runs_.size() * sizeof(run);
+    }
+    /// Whether there has never been a message.
+    [[nodiscard]] bool unwritten() const noexcept { return next_ == 1; }
     /// The newest message that is not kept any more; 0: all are.
     [[nodiscard]] std::uint64_t trimmed_sequence() const noexcept { return trimmed_sequence_; }
 
     /// Takes an empty run, whose messages are numbered from `next_offset()` as they come.
     void open(const run_ptr& r) {
-        if (count_ == 0) { // the last run stays until now, for it may still be open
-            runs_.clear();
-            skip_ = 0;
-        }
+        release_last();
         r->keep_in_history(epoch_, next_);
         runs_.push_back(r);
     }
@@ -76,6 +79,14 @@ public:
             runs_.pop_front();
             skip_ = 0;
         }
+    }
+
+    /// Gives back what a history without messages still holds: its last run, which may be open until then.
+    void release_last() {
+        if (count_ != 0)
+            return;
+        runs_.clear();
+        skip_ = 0;
     }
 
     /// The message at an offset that is kept.

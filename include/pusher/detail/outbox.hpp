@@ -47,6 +47,8 @@ struct scratch {
 /// It exists only while something waits.
 class outbox {
 public:
+    explicit outbox(memory_account_ptr account = {}) noexcept : own_(std::move(account)) {}
+
     /// Adds a message, or counts it on to the last slice.
     void add(const run_ptr& r, std::uint32_t index) {
         if (!slices_.empty() && slices_.back().messages == r && slices_.back().to == index)
@@ -74,15 +76,45 @@ public:
         replies_.append(reply);
     }
 
-    /// The part of a frame that the connection has not taken; it goes before everything else.
-    void set_rest(std::string_view bytes) { rest_.assign(bytes); }
+    /// A frame of which the connection has a part: the other part goes before everything else.
+    struct cut_frame {
+        run_ptr messages; ///< of a message; null: `own`
+        const encoding* as = nullptr;
+        std::uint64_t sequence_epoch = 0;
+        std::uint32_t index = 0;
+        std::uint32_t taken = 0;
+        std::string own{};
+
+        [[nodiscard]] bool empty() const noexcept { return !messages && own.empty(); }
+        [[nodiscard]] std::string_view rest() const {
+            return messages ? messages->encode(*as, sequence_epoch).frame(index).substr(taken)
+                            : std::string_view(own);
+        }
+    };
+
+    /// What the connection has not taken of a frame of the session's own.
+    void set_rest(std::string_view bytes) {
+        cut_ = {};
+        cut_.own.assign(bytes);
+    }
+    void set_rest(cut_frame c) noexcept { cut_ = std::move(c); }
+
+    /// The same of a message. Its bytes stay those that all share, unless little is left of much.
+    void set_rest(
+        const run_ptr& r, std::uint32_t index, std::uint32_t taken, const encoding& as, std::uint64_t epoch) {
+        const auto left = r->encode(as, epoch).frame(index).substr(taken);
+        if (left.size() < r->held() / 4)
+            set_rest(left);
+        else
+            cut_ = {r, &as, epoch, index, taken, {}};
+    }
 
     void add_gap(pending_gap g) { gaps_.add(std::move(g)); }
 
-    [[nodiscard]] std::string take_rest() noexcept { return std::exchange(rest_, {}); }
+    [[nodiscard]] cut_frame take_rest() noexcept { return std::exchange(cut_, {}); }
 
     /// Forgets the cut frame: the connection that had the other part of it is gone.
-    void forget_rest() noexcept { rest_.clear(); }
+    void forget_rest() noexcept { cut_ = {}; }
 
     /// Forgets replies too: they answer requests of a connection that is gone.
     void forget_replies() {
@@ -96,11 +128,17 @@ public:
     [[nodiscard]] std::size_t reply_bytes() const noexcept { return replies_.size() - replies_taken_; }
     /// What replies take in memory, those that are gone included.
     [[nodiscard]] std::size_t reply_capacity() const noexcept { return replies_.capacity(); }
-    [[nodiscard]] std::size_t rest_bytes() const noexcept { return rest_.size(); }
+    /// Whether the connection has a part of a frame.
+    [[nodiscard]] bool mid_frame() const noexcept { return !cut_.empty(); }
     [[nodiscard]] bool has_gaps() const noexcept { return !gaps_.empty(); }
-    [[nodiscard]] bool empty() const noexcept { return slices_.empty() && gaps_.empty() && rest_.empty(); }
+    [[nodiscard]] bool empty() const noexcept { return slices_.empty() && gaps_.empty() && cut_.empty(); }
     [[nodiscard]] bool over(const outbox_params& limits) const noexcept {
         return messages_ > limits.messages || bytes_ > limits.bytes;
+    }
+    /// Over seven eighths of them, with more than one message.
+    [[nodiscard]] bool nearly_over(const outbox_params& limits) const noexcept {
+        return messages_ > 1 && (messages_ > limits.messages - limits.messages / 8 ||
+                                 bytes_ > limits.bytes - limits.bytes / 8);
     }
 
     /// Takes the oldest or the newest message out. False: there is none.
@@ -163,14 +201,33 @@ public:
         charge();
     }
 
+    /// Charges what is not shared with others. After every change of what waits.
+    void recount() noexcept {
+        own_.set(
+            sizeof(outbox) + slices_.size() * sizeof(slice) + replies_.capacity() + cut_.own.capacity() +
+            gaps_.size() * sizeof(pending_gap));
+    }
+
+    /// What this outbox has a part in, each message divided by those who hold it.
+    [[nodiscard]] std::size_t share() const noexcept {
+        auto bytes = own_.bytes();
+        const auto add = [&](const run_ptr& r) { bytes += r->held() / r->use_count(); };
+        for (const auto& s : slices_)
+            if (s.charge != 0)
+                add(s.messages);
+        if (cut_.messages)
+            add(cut_.messages);
+        return bytes;
+    }
+
     /// Bytes of the runs that are held, whole.
     [[nodiscard]] std::size_t pinned() const noexcept { return pinned_; }
 
     /// Takes out each message for which a newer one of the same topic and key is here.
     /// \param applies called with the run and the index: whether a message may give way, and make others do
-    /// so. \param dropped as above. \return false: there is none.
+    /// so. \param dropped as above.
     template <class Applies, class Dropped>
-    bool conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& dropped);
+    void conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& dropped);
 
     [[nodiscard]] bool may_expire() const noexcept { return next_expiry_ != steady_time::max(); }
 
@@ -315,11 +372,12 @@ private:
     slices slices_;
     std::string replies_; ///< frames of replies back to back; those before `replies_taken_` are gone
     std::size_t replies_taken_ = 0;
-    std::string rest_;
+    cut_frame cut_;
     gap_list gaps_;
     std::size_t messages_ = 0;
     std::size_t bytes_ = 0;
     std::size_t pinned_ = 0;
+    memory_charge own_;
     steady_time next_expiry_ = steady_time::max(); ///< of what is here, or of what has left since
 };
 
@@ -394,17 +452,15 @@ void outbox::take_out(Gone&& gone, Dropped&& dropped) {
 }
 
 template <class Applies, class Dropped>
-bool outbox::conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& dropped) {
+void outbox::conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& dropped) {
     using name = std::pair<std::string_view, std::string_view>; // topic and key
     const auto hash = [of = text_hash(hash_seed)](const name& n) { return of(n.first) * 31 + of(n.second); };
     boost::unordered_flat_set<name, decltype(hash)> newer(0, hash);
-    const auto before = messages_;
     take_out(
         [&](const run& r, std::uint32_t i) {
             return applies(r, i) && !newer.emplace(r.topic().view(), r.key_of(i)).second;
         },
         dropped);
-    return messages_ != before;
 }
 
 template <class Dropped>
@@ -427,10 +483,17 @@ std::size_t outbox::drain(
     const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told, OnFailed&& on_failed) {
     std::size_t sent = 0;
     while (!empty()) {
-        if (!rest_.empty()) {
-            rest_.erase(0, to.write(rest_, {}));
-            if (!rest_.empty())
+        if (!cut_.empty()) {
+            const auto rest = cut_.rest();
+            const auto taken = to.write(rest, {});
+            if (taken != rest.size()) {
+                if (cut_.messages)
+                    cut_.taken += static_cast<std::uint32_t>(taken);
+                else
+                    cut_.own.erase(0, taken);
                 break;
+            }
+            cut_ = {};
             continue;
         }
         for (; !slices_.empty() && slices_.front().messages; pop_front()) {
@@ -453,14 +516,18 @@ std::size_t outbox::drain(
         for (const auto& f : room.frames) {
             if (begin >= taken && f.end != begin)
                 break;
-            if (f.what == frame::kind::gap) {
+            const bool is_message = f.what == frame::kind::queued && slices_.front().messages;
+            if (f.end > taken && is_message)
+                set_rest(
+                    slices_.front().messages, slices_.front().from, static_cast<std::uint32_t>(taken - begin),
+                    as, epoch);
+            else if (f.end > taken)
+                set_rest(std::string_view(room.bytes).substr(taken, f.end - taken));
+            sent += is_message ? 1 : 0;
+            if (f.what == frame::kind::gap)
                 told.push_back(f.gap_index);
-            } else {
-                sent += slices_.front().messages ? 1 : 0;
+            else
                 pop_front();
-            }
-            if (f.end > taken)
-                rest_.assign(room.bytes, taken, f.end - taken);
             begin = f.end;
         }
         std::sort(told.begin(), told.end());

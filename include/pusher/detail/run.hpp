@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/memory_account.hpp>
 #include <pusher/detail/shared_text.hpp>
 #include <pusher/encoding.hpp>
 #include <pusher/message.hpp>
@@ -62,10 +63,11 @@ public:
         }
     };
 
-    run(shared_text topic, wall_time received, steady_time born) noexcept
+    run(shared_text topic, wall_time received, steady_time born, memory_account_ptr account = {})
         : topic_(std::move(topic)),
           receive_time_(received),
-          born_(born) {}
+          born_(born),
+          held_(std::move(account)) {}
 
     /// \param ttl after which the message is of no use to anybody; zero: it does not expire.
     void append(
@@ -92,10 +94,13 @@ public:
         }
         e.headers_size = static_cast<std::uint32_t>(bytes_.size() - headers_begin);
         entries_.push_back(e);
+        recount();
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.size(); }
+    /// What all of it takes in memory.
+    [[nodiscard]] std::size_t held() const noexcept { return held_.bytes(); }
     /// About what the messages take in memory; not counting their encoded form.
     [[nodiscard]] std::size_t footprint() const noexcept { return bytes_.size() + size() * overhead; }
     [[nodiscard]] std::size_t footprint(std::uint32_t from, std::uint32_t to) const noexcept {
@@ -121,6 +126,12 @@ public:
         return i < ttls_.size() && ttls_[i].count() != 0 ? born_ + ttls_[i] : steady_time::max();
     }
     [[nodiscard]] bool expired(std::size_t i, steady_time now) const noexcept { return now > expiry(i); }
+    /// Whether some message has.
+    [[nodiscard]] bool any_expired(steady_time now) const noexcept {
+        return std::any_of(ttls_.begin(), ttls_.end(), [&](std::chrono::milliseconds ttl) {
+            return ttl.count() != 0 && now > born_ + ttl;
+        });
+    }
     /// Whether messages from there on may expire.
     [[nodiscard]] bool may_expire(std::size_t from) const noexcept { return from < ttls_.size(); }
 
@@ -133,6 +144,7 @@ public:
     void set_addressed() noexcept { addressed_ = true; }
     [[nodiscard]] bool addressed() const noexcept { return addressed_; }
     [[nodiscard]] bool in_history() const noexcept { return first_offset_ != 0; }
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
     [[nodiscard]] std::uint64_t first_offset() const noexcept { return first_offset_; }
     [[nodiscard]] std::uint64_t offset_of(std::size_t i) const noexcept {
         return in_history() ? first_offset_ + i : 0;
@@ -184,13 +196,14 @@ public:
                 e.has_holes = e.has_holes || e.bytes.size() == begin;
                 e.ends.push_back(static_cast<std::uint32_t>(e.bytes.size()));
             }
+            recount();
         }
         return e;
     }
 
     /// A run of its own for some of the messages.
     [[nodiscard]] boost::intrusive_ptr<run> copy(std::uint32_t from, std::uint32_t to) const {
-        boost::intrusive_ptr<run> made(new run(topic_, receive_time_, born_));
+        boost::intrusive_ptr<run> made(new run(topic_, receive_time_, born_, held_.account()));
         made->addressed_ = addressed_;
         if (in_history())
             made->keep_in_history(epoch_, offset_of(from));
@@ -206,19 +219,32 @@ public:
             made->ttls_.assign(
                 ttls_.begin() + static_cast<std::ptrdiff_t>(from),
                 ttls_.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(to, ttls_.size())));
+        made->recount();
         return made;
     }
 
     /// Frees what can be made again.
-    void forget_encoded() noexcept { encoded_.clear(); }
+    void forget_encoded() noexcept {
+        encoded_.clear();
+        recount();
+    }
 
     /// Gives back the room that only a growing run needs.
     void shrink() {
         entries_.shrink_to_fit();
         bytes_.shrink_to_fit();
+        recount();
     }
 
 private:
+    void recount() noexcept {
+        auto bytes = sizeof(run) + bytes_.capacity() + entries_.capacity() * sizeof(entry) +
+                     ttls_.capacity() * sizeof(ttls_[0]);
+        for (const auto& e : encoded_)
+            bytes += sizeof(encoded) + e.bytes.capacity() + e.ends.capacity() * sizeof(e.ends[0]);
+        held_.set(bytes);
+    }
+
     encoded& find(const encoding& as) {
         for (auto& e : encoded_)
             if (e.as == &as)
@@ -248,6 +274,7 @@ private:
     std::string bytes_;
     std::vector<std::chrono::milliseconds> ttls_; ///< up to the last message that has one
     std::forward_list<encoded> encoded_;          // addresses of frames stay good while others are added
+    memory_charge held_;
 };
 
 using run_ptr = boost::intrusive_ptr<run>;

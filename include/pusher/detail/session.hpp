@@ -54,8 +54,10 @@ public:
     void at_writable() override;
     [[nodiscard]] bool caught_up() const noexcept override;
     void at_closed(const close_reason& reason) override;
-    [[nodiscard]] bool mid_frame() const noexcept override { return box && box->rest_bytes() != 0; }
-    [[nodiscard]] std::string take_rest() override { return box ? box->take_rest() : std::string(); }
+    [[nodiscard]] bool mid_frame() const noexcept override { return box && box->mid_frame(); }
+    [[nodiscard]] std::string take_rest() override {
+        return box ? std::string(box->take_rest().rest()) : std::string();
+    }
 
     void at_overflow() override;
     void at_deadline();

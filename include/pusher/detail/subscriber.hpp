@@ -22,7 +22,7 @@ namespace pusher::inline v0::detail {
 class core;
 class subscriber_base;
 
-/// One subscription, in its subscriber's list. 16 bytes: a session may have thousands.
+/// One subscription, in its subscriber's list. 24 bytes: a session may have thousands.
 struct sub_ref {
     /// In place of an index in the group, while the subscription is catching up and is not in the group.
     static constexpr std::uint32_t catching = 0xFFFFFFFFU;
@@ -31,11 +31,13 @@ struct sub_ref {
     std::uint32_t index;   ///< where the group lists it
     std::uint32_t options; ///< 1 + index in the table of options; 0: none
     std::uint32_t order;   ///< grows from subscription to subscription of one subscriber
+    std::uint64_t born;    ///< since it is live: messages up to this sequence are not for it
 };
 
 /// A subscription that reads its topic's history, and has not come to the present yet.
 struct cursor {
-    /// In place of a group: the subscription has ended, and live ones rely on the cursor for what came since.
+    /// In place of a group: live subscriptions rely on the cursor for what came since it was born. Their
+    /// messages were spilled, or the cursor's own subscription has ended.
     static constexpr std::uint32_t no_group = 0xFFFFFFFFU;
 
     subscriber_base* who;
@@ -63,8 +65,6 @@ struct cursor {
 /// filter or of another type: so each message comes once, and in order.
 struct catchup {
     std::vector<std::unique_ptr<cursor>> cursors;
-    /// Groups of subscriptions made meanwhile: messages up to this sequence are not for them.
-    boost::unordered_flat_map<std::uint32_t, std::uint64_t> lates;
     gap_list gaps; ///< of a handler, which has no outbox
 
     /// Whether a cursor brings the message of that topic and sequence.
@@ -73,6 +73,14 @@ struct catchup {
             if (c->topic == t && c->born < sequence)
                 return true;
         return false;
+    }
+
+    /// The cursor that only live subscriptions rely on.
+    [[nodiscard]] cursor* ungrouped(const topic_state* t) const noexcept {
+        for (const auto& c : cursors)
+            if (c->topic == t && c->group == cursor::no_group)
+                return c.get();
+        return nullptr;
     }
 };
 
@@ -159,6 +167,7 @@ struct core_counters {
     std::uint64_t dropped_undeliverable = 0;
     std::uint64_t dropped_conflated = 0;
     std::uint64_t dropped_expired = 0;
+    std::uint64_t dropped_memory = 0;
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0;
 };

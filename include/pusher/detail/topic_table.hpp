@@ -26,12 +26,15 @@ struct topic_state : pattern {
     static constexpr std::uint32_t no_run = 0xFFFFFFFFU;
 
     std::uint32_t open = no_run; ///< the run of this turn that takes further messages
+    bool aging = false;          ///< in the list of those whose history has an age limit
     std::unique_ptr<history> past;
     std::unique_ptr<std::vector<cursor*>> cursors; ///< who is catching up from `past`
 
-    [[nodiscard]] bool unused() const noexcept { return !past && unused_but_for_its_past(); }
+    [[nodiscard]] bool unused() const noexcept {
+        return (!past || past->unwritten()) && unused_but_for_its_past();
+    }
     [[nodiscard]] bool unused_but_for_its_past() const noexcept {
-        return no_subscribers() && open == no_run && pins == 0;
+        return no_subscribers() && open == no_run && pins == 0 && !cursors;
     }
 };
 

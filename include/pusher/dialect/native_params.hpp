@@ -6,6 +6,7 @@
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/error.hpp>
 #include <pusher/message.hpp>
+#include <pusher/overflow_policy.hpp>
 #include <pusher/publish_options.hpp>
 #include <pusher/topic.hpp>
 
@@ -30,9 +31,6 @@ struct native_limits {
     std::size_t publishes = 1024; ///< messages in one body of `POST /publish`; at least 1
 };
 
-/// What a subscriber wants done when its outbox is full, by the names that travel.
-enum class native_overflow : unsigned char { unset, drop_oldest, drop_newest, disconnect, conflate, spill };
-
 struct native_subscribe {
     std::string_view topic; ///< or filter
     std::string_view type;  ///< empty: all types
@@ -40,7 +38,7 @@ struct native_subscribe {
     std::optional<topic_position> resume;
     std::uint64_t history = 0; ///< this many of the last messages
     bool ack = false;
-    native_overflow overflow = native_overflow::unset;
+    std::optional<overflow_policy> overflow;
     std::string_view durable; ///< empty: not durable
     bool echo = true;
 };
@@ -70,9 +68,6 @@ struct native_ack {
         return "params.ack is not supported yet: no subscription here waits for acknowledgements";
     if (!s.durable.empty())
         return "params.durable is not supported yet: a subscription ends with its session";
-    if (s.overflow == native_overflow::spill)
-        return "params.overflow \"spill\" is not supported yet: use drop_oldest, drop_newest, conflate or "
-               "disconnect";
     if (s.resume && s.match == match_mode::filter)
         return "params.resume needs an exact topic: an offset counts within one topic";
     if (s.history != 0 && s.match == match_mode::filter)
@@ -423,19 +418,16 @@ private:
         return match_mode::exact;
     }
 
-    native_overflow overflow() {
-        constexpr std::array<std::string_view, 6> known{
-            {{}, "drop_oldest", "drop_newest", "disconnect", "conflate", "spill"}};
+    std::optional<overflow_policy> overflow() {
         const auto o = text(field::overflow, optional);
         if (!has(field::overflow))
-            return native_overflow::unset;
-        const auto at = std::find(known.begin() + 1, known.end(), o);
-        if (at != known.end())
-            return static_cast<native_overflow>(at - known.begin());
-        wrong(
-            field::overflow, errc::invalid_message,
-            "must be drop_oldest, drop_newest, disconnect, conflate or spill, not \"", clipped(o), "\"");
-        return native_overflow::unset;
+            return std::nullopt;
+        const auto known = to_overflow_policy(o);
+        if (!known)
+            wrong(
+                field::overflow, errc::invalid_message,
+                "must be drop_oldest, drop_newest, disconnect, conflate or spill, not \"", clipped(o), "\"");
+        return known;
     }
 
     std::optional<topic_position> resume() {

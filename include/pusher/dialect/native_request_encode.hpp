@@ -6,7 +6,6 @@
 #include <pusher/dialect/native_params.hpp>
 #include <pusher/dialect/native_request.hpp>
 
-#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -61,11 +60,8 @@ inline void write_native_subscribe(native_fields& f, const native_subscribe& s) 
         f.name("history").number(s.history);
     if (s.ack)
         f.name("ack").literal("true");
-    if (s.overflow != native_overflow::unset) {
-        constexpr std::array<std::string_view, 6> names{
-            {{}, "drop_oldest", "drop_newest", "disconnect", "conflate", "spill"}};
-        f.text("overflow", names[static_cast<std::size_t>(s.overflow)]);
-    }
+    if (s.overflow)
+        f.text("overflow", to_string(*s.overflow));
     f.text_if("durable", s.durable);
     if (!s.echo)
         f.name("echo").literal("false");

@@ -27,6 +27,8 @@ PUSHER_DECL broker_params checked(broker_params p) {
         "broker_params: outbox.reply_bytes is not 1 to 1 GiB");
     require(p.history.messages <= 10'000'000, "broker_params: history.messages is over 10,000,000");
     require(p.history.bytes >= 1, "broker_params: history.bytes is 0");
+    for (const auto& policy : p.topic_policies)
+        require(is_valid_filter(policy.filter), "broker_params: topic_policies holds an invalid filter");
     require(
         p.authentication_timeout >= 100ms && p.authentication_timeout <= 1h,
         "broker_params: authentication_timeout is not 100 ms to 1 h");
@@ -36,6 +38,7 @@ PUSHER_DECL broker_params checked(broker_params p) {
     require(
         p.message_bytes >= 1 && p.message_bytes <= gib / 4,
         "broker_params: message_bytes is not 1 to 256 MiB");
+    require(p.memory_bytes >= gib / 1024, "broker_params: memory_bytes is under 1 MiB");
     require(p.posted_messages >= 1, "broker_params: posted_messages is 0");
     require(p.posted_bytes >= 1, "broker_params: posted_bytes is 0");
     require(
@@ -55,8 +58,10 @@ PUSHER_DECL core_params core_params_of(const broker_params& p) {
     core_params c;
     c.history = p.history;
     c.history_for = p.history_for;
+    c.topic_policies = p.topic_policies;
     c.topics = p.topics;
     c.subscriptions = p.subscriptions;
+    c.memory_bytes = p.memory_bytes;
     c.message_bytes = p.message_bytes;
     c.run_messages = std::max<std::size_t>(1, p.outbox.messages / 2);
     c.sequence_epoch = random_bits();
@@ -310,6 +315,8 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.dropped_undeliverable = c.dropped_undeliverable;
     s.dropped_conflated = c.dropped_conflated;
     s.dropped_expired = c.dropped_expired;
+    s.dropped_memory = c.dropped_memory;
+    s.memory_bytes = core_.memory();
     s.handler_exceptions = c.handler_exceptions;
     s.turns = c.turns;
     s.sessions = session_count_;

@@ -125,13 +125,7 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.echo = r.subscribe.echo;
         o.history = static_cast<std::size_t>(r.subscribe.history);
         o.resume = r.subscribe.resume;
-        switch (r.subscribe.overflow) {
-        case native_overflow::drop_oldest: o.overflow = overflow_policy::drop_oldest; break;
-        case native_overflow::drop_newest: o.overflow = overflow_policy::drop_newest; break;
-        case native_overflow::conflate: o.overflow = overflow_policy::conflate; break;
-        case native_overflow::disconnect: o.overflow = overflow_policy::disconnect; break;
-        default: break;
-        }
+        o.overflow = r.subscribe.overflow;
         error_code ec;
         const auto result = core_.subscribe(s, r.subscribe.topic, o, ec);
         if (ec)

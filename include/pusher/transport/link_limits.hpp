@@ -26,9 +26,10 @@ struct link_limits {
     /// less; and interval of SSE's comments, which keep proxies from closing the connection. At least 1 s.
     std::chrono::milliseconds heartbeat = std::chrono::seconds(30);
 
-    /// How long a connection may take nothing of what is written to it, not a byte: a peer that is slow, but
-    /// steady, is not cut off. It is looked at eight times within this, so that the end comes up to an eighth
-    /// later. At least 1 s.
+    /// How long a connection may take nothing of what is written to it: a peer that is slow, but steady, is
+    /// not cut off. What it has taken is what its kernel acknowledged, which comes in steps of a segment (64
+    /// KiB on the loopback interface) or of a sixteenth of its receive buffer, whichever is more. It is
+    /// looked at eight times within this, so that the end comes up to an eighth later. At least 1 s.
     ///
     /// So a peer is found out too that has vanished without a word, on an event stream by the comments that
     /// do not reach it. As long as there is room for more in the kernel, it is only looked at when a

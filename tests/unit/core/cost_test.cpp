@@ -199,3 +199,28 @@ TEST_CASE("cost: what is broadcast keeps its place behind a replay of its topic"
     s.settle();
     CHECK(a->link.frames() == texts{"t=to ann", "t@4=to all", "t@5=5"});
 }
+
+TEST_CASE("cost: a history without messages goes with its last subscriber", "[core]") {
+    pusher::detail::core_params p;
+    p.history.messages = 10;
+    p.history.age = std::chrono::milliseconds(GENERATE(0, 1000));
+    p.topics = 3;
+    core_script s(p);
+    auto a = s.session();
+    const auto visit = [&](const std::string& topic) {
+        s.subscribe(a, topic, {.history = 5});
+        s.settle();
+        CHECK(s.unsubscribe(a, topic));
+        s.settle();
+    };
+    for (int n = 0; n != 10; ++n) // one after the other
+        visit("visited" + std::to_string(n));
+    CHECK(s.core.topics() == 0);
+    s.publish("t", "1");
+    s.settle();
+    visit("t");
+    CHECK(s.core.topics() == 1); // what was published stays
+    virtual_clock::advance(std::chrono::milliseconds(1001));
+    s.core.flush();
+    CHECK(s.core.topics() == (p.history.age.count() == 0 ? 1 : 0));
+}

@@ -133,3 +133,46 @@ TEST_CASE("expiry: a time out of its range is refused", "[core]") {
     CHECK(s.core.publish("t", "1", living(pusher::max_ttl + 1ms)).error == errc::invalid_message);
     CHECK(!s.core.publish("t", "1", living(pusher::max_ttl)).error);
 }
+
+TEST_CASE("expiry: in a turn that was too long", "[core]") {
+    core_script s;
+    auto a = s.session();
+    auto b = s.session();
+    s.subscribe(a, "t");
+    s.subscribe(b, "t");
+    s.subscribe(b, "u");
+    s.core.publish("t", "1", living(10ms));
+    s.core.publish("t", "2");
+    s.core.publish("u", "3", living(1000ms));
+    virtual_clock::advance(11ms);
+    s.turn();
+    CHECK(a->link.frames() == texts{"!t 1", "t=2"});
+    CHECK(b->link.frames() == texts{"!t 1", "t=2", "u=3"});
+    CHECK(s.core.counters().dropped_expired == 2);
+    s.core.publish("t", "4", living(10ms));
+    s.turn();
+    CHECK(a->link.frames() == texts{"t=4"});
+}
+
+TEST_CASE(
+    "expiry: who asked for the last messages has no claim to those that expired, trimmed or not", "[core]") {
+    pusher::detail::core_params p;
+    p.history.messages = 3;
+    core_script s(p);
+    s.core.publish("h", "1", living(10ms));
+    s.core.publish("h", "2");
+    s.core.publish("h", "3");
+    s.turn();
+    virtual_clock::advance(11ms);
+    auto a = s.session();
+    a->link.room = 0;
+    s.core.reply(*a, "reply\n");
+    s.turn();
+    s.subscribe(a, "h", {.history = 3});
+    s.publish("h", "4"); // the first is forgotten before it was read
+    s.settle();
+    s.writable(a);
+    s.settle();
+    CHECK(a->link.frames() == texts{"reply", "h@2=2", "h@3=3", "h@4=4"});
+    CHECK(s.core.counters().dropped_trimmed == 0);
+}

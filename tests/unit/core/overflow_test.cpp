@@ -782,3 +782,169 @@ TEST_CASE("overflow: a few messages of long runs do not hold the runs", "[core]"
         }
     }
 }
+
+namespace {
+
+/// Topics that begin with `h` keep the last 100 messages, or so many.
+pusher::detail::core_params with_histories(std::size_t messages = 100) {
+    pusher::detail::core_params p;
+    p.history_for = [messages](std::string_view topic) {
+        return pusher::history_params{topic.starts_with('h') ? messages : 0};
+    };
+    return p;
+}
+
+} // namespace
+
+TEST_CASE("spill: what does not fit comes from history", "[core]") {
+    core_script s(with_histories());
+    auto a = s.session(limit(4, overflow_policy::spill));
+    s.subscribe(a, "h");
+    a->link.room = 0;
+    publish(s, "h", 1, 6);
+    s.turn();
+    CHECK(a->box->messages() == 4);
+    publish(s, "h", 7, 80);
+    s.turn();
+    CHECK(a->box->messages() == 4);
+    CHECK(s.core.counters().dropped == 0);
+    s.writable(a);
+    s.settle();
+    texts all;
+    for (int n = 1; n <= 80; ++n)
+        all.push_back("h@" + std::to_string(n) + "=" + std::to_string(n));
+    CHECK(a->link.frames() == all);
+    CHECK(!a->catching);
+    publish(s, "h", 81, 81);
+    s.turn();
+    CHECK(a->link.frames() == texts{"h@81=81"});
+}
+
+TEST_CASE("spill: only what the history forgets meanwhile is lost, and told", "[core]") {
+    core_script s(with_histories(5));
+    auto a = s.session(limit(2, overflow_policy::spill));
+    s.subscribe(a, "h");
+    a->link.room = 0;
+    publish(s, "h", 1, 10);
+    s.turn();
+    publish(s, "h", 11, 20);
+    s.turn();
+    s.writable(a);
+    s.settle();
+    CHECK(s.core.counters().dropped == 3); // the turn was longer than the history
+    CHECK(s.core.counters().dropped_trimmed == 10);
+    CHECK(
+        a->link.frames() ==
+        texts{"h@1=1", "h@2=2", "!h 13 3-15", "h@16=16", "h@17=17", "h@18=18", "h@19=19", "h@20=20"});
+}
+
+TEST_CASE("spill: filters, and topics without history", "[core]") {
+    core_script s(with_histories());
+    auto a = s.session(limit(3));
+    s.subscribe(a, "#", {.match = pusher::match_mode::filter, .overflow = overflow_policy::spill});
+    a->link.room = 0;
+    s.publish("h1", "1");
+    s.publish("t", "2");
+    s.publish("h1", "3");
+    s.publish("h2", "4");
+    s.publish("t", "5");
+    s.publish("h1", "6");
+    s.turn();
+    CHECK(s.core.counters().dropped == 1); // of `t`, which has no history
+    s.writable(a);
+    s.settle();
+    CHECK(a->link.frames() == texts{"h1@1=1", "t=2", "h1@2=3", "!t 1", "h2@1=4", "h1@3=6"});
+}
+
+TEST_CASE("spill: a topic without history refuses it", "[core]") {
+    core_script s(with_histories());
+    auto a = s.session(limit(3));
+    pusher::error_code ec;
+    s.core.subscribe(*a, "t", {.overflow = overflow_policy::spill}, ec);
+    CHECK(ec == pusher::errc::no_history);
+    s.core.subscribe(*a, "h", {.overflow = overflow_policy::spill}, ec);
+    CHECK(!ec);
+}
+
+TEST_CASE("spill: what was not for the subscriber does not come from history", "[core]") {
+    core_script s(with_histories());
+    auto a = s.session(limit(2, overflow_policy::spill));
+    s.subscribe(a, "h", {.type = "x"});
+    a->link.room = 0;
+    s.publish("h", "1", "x");
+    s.publish("h", "2", "y");
+    s.publish("h", "3", "x");
+    s.turn();
+    s.subscribe(a, "h"); // from now on
+    s.publish("h", "4", "y");
+    s.publish("h", "5", "x");
+    s.turn();
+    s.writable(a);
+    s.settle();
+    CHECK(a->link.frames() == texts{"h:x@1=1", "h:x@3=3", "h:y@4=4", "h:x@5=5"});
+}
+
+TEST_CASE("overflow: policies by topic", "[core]") {
+    pusher::detail::core_params p = with_histories();
+    p.topic_policies = {
+        {"log/#", {}}, {"log/+", overflow_policy::drop_newest}, {"#", overflow_policy::conflate}};
+    core_script s(p);
+    auto a = s.session(limit(2));
+    s.subscribe(a, "log/x");
+    s.subscribe(a, "quote");
+    s.subscribe(a, "own", {.overflow = overflow_policy::drop_oldest});
+    a->link.room = 0;
+    SECTION("the first that chooses") {
+        publish(s, "log/x", 1, 3);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"log/x=1", "log/x=2", "!log/x 1"});
+    }
+    SECTION("a later one") {
+        publish(s, "quote", 1, 3);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!quote 2", "quote=3"});
+    }
+    SECTION("the subscription's own comes first") {
+        publish(s, "own", 1, 3);
+        s.turn();
+        s.writable(a);
+        CHECK(a->link.frames() == texts{"!own 1", "own=2", "own=3"});
+    }
+}
+
+TEST_CASE("overflow: what has expired goes before what has not", "[core]") {
+    const auto policy = GENERATE(
+        overflow_policy::drop_oldest, overflow_policy::drop_newest, overflow_policy::disconnect,
+        overflow_policy::conflate);
+    core_script s;
+    auto a = s.session(limit(3, policy));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    for (int n = 1; n <= 3; ++n)
+        s.core.publish("t", std::to_string(n), {.ttl = std::chrono::milliseconds(10)});
+    s.turn();
+    virtual_clock::advance(std::chrono::milliseconds(11));
+    s.publish("t", "live");
+    s.turn();
+    CHECK(a->overflows == 0);
+    CHECK(s.core.counters().dropped_expired == 3);
+    s.writable(a);
+    CHECK(a->link.frames() == texts{"!t 3", "t=live"});
+}
+
+TEST_CASE(
+    "overflow: conflation makes room for an eighth of the outbox, or it would be walked over for each "
+    "message",
+    "[core]") {
+    core_script s;
+    auto a = s.session(limit(16, overflow_policy::conflate));
+    s.subscribe(a, "t");
+    a->link.room = 0;
+    for (int n = 1; n <= 17; ++n)
+        s.core.publish("t", std::to_string(n), {.key = std::to_string(n)});
+    s.turn();
+    CHECK(a->box->messages() == 14);
+    CHECK(s.core.counters().dropped == 3);
+}

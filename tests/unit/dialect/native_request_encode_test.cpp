@@ -65,7 +65,7 @@ TEST_CASE("native request encode: the hub reads what a client writes", "[native]
         r.subscribe.resume = topic_position{0xFEDCBA9876543210, 18'446'744'073'709'551'615U};
         r.subscribe.history = 10;
         r.subscribe.ack = true;
-        r.subscribe.overflow = native_overflow::spill;
+        r.subscribe.overflow = overflow_policy::spill;
         r.subscribe.durable = "name";
         r.subscribe.echo = false;
     }
@@ -73,7 +73,7 @@ TEST_CASE("native request encode: the hub reads what a client writes", "[native]
         r.action = native_action::subscribe;
         r.subscribe.topic = "a/+/#";
         r.subscribe.match = match_mode::filter;
-        r.subscribe.overflow = native_overflow::disconnect;
+        r.subscribe.overflow = overflow_policy::disconnect;
     }
     SECTION("unsubscribe says which, and no more") {
         r.action = native_action::unsubscribe;

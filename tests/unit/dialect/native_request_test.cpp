@@ -19,9 +19,9 @@ using pusher::match_mode;
 using pusher::native_action;
 using pusher::native_decoder;
 using pusher::native_limits;
-using pusher::native_overflow;
 using pusher::native_refusal;
 using pusher::native_request;
+using pusher::overflow_policy;
 using namespace std::string_literals;
 
 namespace {
@@ -95,7 +95,7 @@ TEST_CASE("native request: what nbio's clients send", "[native]") {
     CHECK(!s.subscribe.resume);
     CHECK(s.subscribe.history == 0);
     CHECK(!s.subscribe.ack);
-    CHECK(s.subscribe.overflow == native_overflow::unset);
+    CHECK(!s.subscribe.overflow);
     CHECK(s.subscribe.durable.empty());
     CHECK(s.subscribe.echo);
     CHECK(native_refusal(s).empty());
@@ -130,7 +130,7 @@ TEST_CASE("native request: every field of every action", "[native]") {
     CHECK(*s.subscribe.resume == pusher::topic_position{0xFF, 9007199254740993U});
     CHECK(s.subscribe.history == 10);
     CHECK(s.subscribe.ack);
-    CHECK(s.subscribe.overflow == native_overflow::spill);
+    CHECK(s.subscribe.overflow == overflow_policy::spill);
     CHECK(s.subscribe.durable == "d");
     CHECK(!s.subscribe.echo);
 
@@ -149,12 +149,12 @@ TEST_CASE("native request: every field of every action", "[native]") {
     CHECK(a.ack.topic == "a");
     CHECK(a.ack.offset == 7);
 
-    for (const auto& [name, value] : std::vector<std::pair<std::string, native_overflow>>{
-             {"drop_oldest", native_overflow::drop_oldest},
-             {"drop_newest", native_overflow::drop_newest},
-             {"disconnect", native_overflow::disconnect},
-             {"conflate", native_overflow::conflate},
-             {"spill", native_overflow::spill}})
+    for (const auto& [name, value] : std::vector<std::pair<std::string, overflow_policy>>{
+             {"drop_oldest", overflow_policy::drop_oldest},
+             {"drop_newest", overflow_policy::drop_newest},
+             {"disconnect", overflow_policy::disconnect},
+             {"conflate", overflow_policy::conflate},
+             {"spill", overflow_policy::spill}})
         CHECK(decoded(subscribe(R"("topic":"a","overflow":")" + name + '"')).subscribe.overflow == value);
 }
 
@@ -483,10 +483,7 @@ TEST_CASE("native request: what is not built is refused, with the reason", "[nat
         refusal(subscribe(R"("topic":"a","durable":"x")")) ==
         "params.durable is not supported yet: a subscription ends with its session");
     CHECK(refusal(subscribe(R"("topic":"a","overflow":"conflate")")).empty());
-    CHECK(
-        refusal(subscribe(R"("topic":"a","overflow":"spill")")) ==
-        "params.overflow \"spill\" is not supported yet: use drop_oldest, drop_newest, conflate "
-        "or disconnect");
+    CHECK(refusal(subscribe(R"("topic":"a","overflow":"spill")")).empty());
     CHECK(
         refusal(
             subscribe(R"("topic":"a","match":"filter","resume":{"epoch":"0000000000000001","offset":3})")) ==

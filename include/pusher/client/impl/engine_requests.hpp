@@ -62,18 +62,6 @@ PUSHER_DECL void client_engine::forget(client_request& r) noexcept {
     request_bytes_ -= r.text.size();
 }
 
-PUSHER_DECL native_overflow to_native(const std::optional<overflow_policy>& o) noexcept {
-    if (!o)
-        return native_overflow::unset;
-    switch (*o) {
-    case overflow_policy::drop_oldest: return native_overflow::drop_oldest;
-    case overflow_policy::drop_newest: return native_overflow::drop_newest;
-    case overflow_policy::conflate: return native_overflow::conflate;
-    case overflow_policy::disconnect: break;
-    }
-    return native_overflow::disconnect;
-}
-
 PUSHER_DECL native_request make_subscribe(
     std::string_view id, const client_subscription& s, std::size_t history,
     const std::optional<topic_position>& resume) {
@@ -84,7 +72,7 @@ PUSHER_DECL native_request make_subscribe(
     text.subscribe.type = s.type;
     text.subscribe.match = s.match;
     text.subscribe.echo = s.echo;
-    text.subscribe.overflow = to_native(s.overflow);
+    text.subscribe.overflow = s.overflow;
     text.subscribe.history = history;
     text.subscribe.resume = resume;
     return text;

@@ -7,20 +7,18 @@
 
 namespace pusher::inline v0::detail {
 
-PUSHER_DECL void core::start_cursor(
-    subscriber_base& s, std::size_t sub, topic_state& t, std::uint64_t from, std::uint64_t owed,
-    bool no_echo) {
-    auto& g = *groups_[s.subs[sub].group];
+PUSHER_DECL void core::start_cursor(std::unique_ptr<cursor> c) {
+    auto& s = *c->who;
+    auto& t = *c->topic;
     close_run(t); // what was published before is not covered by the cursor, and is in runs of its own
-    if (!s.catching)
-        s.catching = std::make_unique<catchup>();
-    auto c = std::make_unique<cursor>(
-        cursor{&s, &t, g.id, no_echo, from, 0, sequence_, owed, shared_text(type_of(g))});
+    if (c->group != cursor::no_group)
+        ++groups_[c->group]->pins;
     if (!t.cursors)
         t.cursors = std::make_unique<std::vector<cursor*>>();
     t.cursors->push_back(c.get());
+    if (!s.catching)
+        s.catching = std::make_unique<catchup>();
     s.catching->cursors.push_back(std::move(c));
-    ++g.pins;
     schedule_catchup(s);
 }
 
@@ -137,6 +135,53 @@ PUSHER_DECL bool core::wants(
     return covered && matches_live(s, r.topic().view(), type, e.publisher, e.sequence);
 }
 
+/// Whether a message is for a subscriber, apart from its subscriptions that catch up.
+PUSHER_DECL bool core::for_live(const subscriber_base& s, const run& r, std::uint32_t index) const {
+    const auto& e = r.at(index);
+    return r.addressed() ? s.listed
+                         : matches_live(s, r.topic().view(), r.type_of(index), e.publisher, e.sequence);
+}
+
+/// Leaves the newest message of a full outbox to its topic's history, where a cursor will find it.
+/// \return false if that cannot be: nothing was done.
+PUSHER_DECL bool core::spill_newest(queue_subscriber& s) {
+    constexpr std::uint64_t most_looked_at = 1024;
+    const auto [r, index] = s.box->newest();
+    const auto offset = r->offset_of(index);
+    auto* const t = topics_.find(r->topic().view());
+    if (offset == 0 || !t || !t->past || t->past->epoch() != r->epoch() || offset < t->past->first_offset() ||
+        !for_live(s, *r, index))
+        return false;
+    auto* const known = s.catching ? s.catching->ungrouped(t) : nullptr;
+    if (!known && s.catching && s.catching->cursors.size() >= params_.subscriptions)
+        return false;
+    // The cursor will bring everything from there on: nothing of it may have come already, or be lost.
+    const auto end = known ? known->next : t->past->next_offset();
+    if (end - offset > most_looked_at)
+        return false;
+    for (auto after = offset + 1; after < end; ++after) {
+        const auto p = t->past->at(after);
+        const auto sequence = p.messages->at(p.index).sequence;
+        const auto brings = [&](const auto& c) {
+            return c->topic == t && c->next <= after && c->born < sequence;
+        };
+        if (!(s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), brings)) &&
+            for_live(s, *p.messages, p.index))
+            return false;
+    }
+    const auto born = r->at(index).sequence - 1;
+    s.box->drop_newest([](const run&, std::uint32_t) {});
+    if (known) {
+        known->next = known->owed = offset;
+        known->next_sequence = 0;
+        known->born = born;
+    } else {
+        start_cursor(
+            std::make_unique<cursor>(cursor{&s, t, cursor::no_group, false, offset, 0, born, offset, {}}));
+    }
+    return true;
+}
+
 /// Tells a handler what it missed. \return false if it has no more to read, or left.
 PUSHER_DECL bool core::tell_gaps(handler_subscriber& s) {
     while (!s.catching->gaps.empty()) {
@@ -172,6 +217,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
         queue ? std::min(queue->limits->bytes / 2, scratch::write_size) : scratch::write_size;
     std::size_t messages = 0;
     std::size_t bytes = 0;
+    bool full = false;
     std::vector<header> headers;
     const auto now = params_.steady();
     for (std::size_t read = 0; read != most_read && messages < most_messages && bytes <= most_bytes; ++read) {
@@ -200,6 +246,12 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
         const auto place = t.past->at(offset);
         const run_ptr r(place.messages);
         const bool wanted = wants(s, t, *r, place.index, offset);
+        const bool expired = r->expired(place.index, now);
+        if (queue && wanted && !expired && queue->box && queue->box->messages() != 0 &&
+            queue->box->bytes() + r->at(place.index).size() > queue->limits->bytes) {
+            full = true;
+            break;
+        }
         bool owed = false;
         for (const auto& c : s.catching->cursors)
             if (c->topic == &t && c->next == offset) {
@@ -208,7 +260,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             }
         if (!wanted)
             continue;
-        if (r->expired(place.index, now)) {
+        if (expired) {
             if (owed)
                 lose_to_cursor(s, *r, place.index, drop_cause::expired);
             continue;
@@ -234,7 +286,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             queue->at_queued();
         update_pressure(*queue);
     }
-    if (s.catching && !(queue && (queue->blocked || (!queue->to && messages != 0))))
+    if (s.catching && !(queue && (queue->blocked || (!queue->to && (messages != 0 || full)))))
         schedule_catchup(s);
 }
 
@@ -276,11 +328,18 @@ PUSHER_DECL void core::lose_to_cursor(subscriber_base& s, const run& r, std::uin
 /// A history forgets a message that some subscribers have not come to.
 PUSHER_DECL void core::trimmed(topic_state& t, const history::place& p, std::uint64_t offset) {
     const run& r = *p.messages;
+    // Who only asked for the last messages has no claim to those that have expired.
+    const bool expired = r.may_expire(p.index) && r.expired(p.index, params_.steady());
+    const auto owed = [&](const subscriber_base& s) {
+        return std::any_of(t.cursors->begin(), t.cursors->end(), [&](const cursor* c) {
+            return c->who == &s && c->next == offset && c->owed <= offset;
+        });
+    };
     next_stamp();
     for (auto* const c : *t.cursors) {
         if (c->next != offset || std::exchange(stamps_[c->who->slot], stamp_) == stamp_)
             continue;
-        if (!wants(*c->who, t, r, p.index, offset))
+        if (!wants(*c->who, t, r, p.index, offset) || (expired && !owed(*c->who)))
             continue;
         lose_to_cursor(*c->who, r, p.index, drop_cause::trimmed);
     }

@@ -3,6 +3,7 @@
 
 #include <pusher/detail/core.hpp>
 
+#include <algorithm>
 #include <bit>
 
 namespace pusher::inline v0::detail {
@@ -14,8 +15,20 @@ PUSHER_DECL void core::flush() {
         return;
     forget_expired(8);
     run_catchups();
+    enforce_memory();
     if (!catchups_.empty() || !turn_.empty())
         schedule();
+}
+
+/// Whether something that was published in the turn has expired in it: the host was busy.
+PUSHER_DECL bool core::turn_is_stale() {
+    const auto& runs = turn_.runs();
+    const auto may_expire = [](const open_run& r) { return r.messages->may_expire(0); };
+    if (std::none_of(runs.begin(), runs.end(), may_expire))
+        return false;
+    const auto now = params_.steady();
+    return std::any_of(
+        runs.begin(), runs.end(), [&](const open_run& r) { return r.messages->any_expired(now); });
 }
 
 /// Writes what the turn brought. No handler runs inside, and no link calls back.
@@ -28,6 +41,7 @@ PUSHER_DECL void core::end_turn() {
             close_run(*t);
             release(*t); // it may have had state for this turn only
         }
+    stale_ = turn_is_stale();
     const auto touched = turn_.touched().size();
     for (std::size_t i = 0; i != touched; ++i) {
         const auto slot = turn_.touched()[i];
@@ -47,6 +61,7 @@ PUSHER_DECL void core::end_turn() {
     free_slots_.insert(free_slots_.end(), left_slots_.begin(), left_slots_.end());
     left_slots_.clear();
     ++counters_.turns;
+    enforce_memory();
 }
 
 /// Works out which messages of the turn's log, and which replies, are for one session.
@@ -117,7 +132,7 @@ PUSHER_DECL void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (s.overflowed)
         return forget_turn(s, head, drop_cause::disconnected);
     const auto& first = turn_.node_at(head);
-    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty());
+    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty()) || stale_;
     const bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
                        !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
     if (plain) {
@@ -139,7 +154,7 @@ PUSHER_DECL void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
         s.at_queued(); // as with a connection, limits are judged on what is left then
     if (!s.box)
         return;
-    enforce_limits(s);
+    enforce_limits(s, *s.limits, drop_cause::overflow);
     if (s.box)
         s.box->copy_out();
     update_pressure(s);
@@ -167,7 +182,9 @@ PUSHER_DECL void core::write_slice(queue_subscriber& s, const run_ptr& r) {
     auto& box = box_of(s);
     auto from = next;
     if (encoded.begin_of(next) != taken) { // the frame is cut
-        box.set_rest(std::string_view(encoded.bytes).substr(taken, encoded.ends[next] - taken));
+        box.set_rest(
+            r, next, static_cast<std::uint32_t>(taken) - encoded.begin_of(next), *s.as,
+            params_.sequence_epoch);
         ++from;
     }
     counters_.delivered += from;
@@ -176,7 +193,8 @@ PUSHER_DECL void core::write_slice(queue_subscriber& s, const run_ptr& r) {
 
 /// Several runs or replies: merged by publish order into one buffer, and written in pieces of bounded size.
 PUSHER_DECL void core::write_selected(queue_subscriber& s) {
-    std::size_t done = 0; // frames that the connection has, whole or in part
+    std::size_t done = 0; // frames that the connection has, whole
+    std::size_t cut = 0;  // bytes that it has of the next
     bool blocked = false;
     bool hole = false; // a message that the encoding cannot carry
     auto& bytes = room_.bytes;
@@ -196,11 +214,7 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
                 std::upper_bound(ends.begin(), ends.end(), static_cast<std::uint32_t>(taken)) - ends.begin();
             const auto begin = whole == 0 ? 0 : ends[static_cast<std::size_t>(whole) - 1];
             done += static_cast<std::size_t>(whole);
-            if (begin != taken) {
-                box_of(s).set_rest(
-                    std::string_view(bytes).substr(taken, ends[static_cast<std::size_t>(whole)] - taken));
-                ++done;
-            }
+            cut = taken - begin;
         }
         bytes.clear();
         ends.clear();
@@ -231,28 +245,36 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
         return;
     }
     s.blocked = blocked;
-    park_selected(s, done);
+    park_selected(s, done, cut);
     drain(s); // does nothing if it is blocked
 }
 
-/// Queues what is selected, but for the first `skip` frames, which the connection has.
-PUSHER_DECL void core::park_selected(queue_subscriber& s, std::size_t skip) {
+/// Queues what is selected, but for the first `skip` frames, which the connection has, and the first `cut`
+/// bytes of the next.
+PUSHER_DECL void core::park_selected(queue_subscriber& s, std::size_t skip, std::size_t cut) {
     auto& box = box_of(s);
     for_each_selected(
         [&](const run_ptr& r, std::uint32_t index) {
-            if (skip == 0) {
+            if (skip == 0 && cut == 0) {
                 box.add(r, index);
-            } else {
-                --skip;
-                ++counters_.delivered;
+                return true;
             }
+            ++counters_.delivered;
+            if (skip != 0)
+                --skip;
+            else
+                box.set_rest(
+                    r, index, static_cast<std::uint32_t>(std::exchange(cut, 0)), *s.as,
+                    params_.sequence_epoch);
             return true;
         },
         [&](std::string_view reply) {
-            if (skip == 0)
-                box.add_reply(reply);
-            else
+            if (skip != 0)
                 --skip;
+            else if (cut != 0)
+                box.set_rest(reply.substr(std::exchange(cut, 0)));
+            else
+                box.add_reply(reply);
             return true;
         });
 }
@@ -266,45 +288,58 @@ PUSHER_DECL void core::count_drop(const subscriber_base& s, const run& r, drop_c
     case drop_cause::undeliverable: ++counters_.dropped_undeliverable; break;
     case drop_cause::conflated: ++counters_.dropped_conflated; break;
     case drop_cause::expired: ++counters_.dropped_expired; break;
+    case drop_cause::memory: ++counters_.dropped_memory; break;
     }
     if (observer_)
         observer_->at_drop(s.info(), r.topic().view(), why);
 }
 
-PUSHER_DECL void core::enforce_limits(queue_subscriber& s) {
+/// \param why what is not spilled or conflated is dropped.
+PUSHER_DECL void core::enforce_limits(queue_subscriber& s, const outbox_params& limits, drop_cause why) {
     auto& box = *s.box;
-    while (!s.overflowed && box.over(*s.limits)) {
-        const auto dropped = lose(s, drop_cause::overflow);
-        auto policy = s.limits->overflow;
-        if (s.has_overflow_option) {
-            // The arriving message's own policy decides; what arrived last is at the end.
-            const auto newest = box.newest();
-            policy = policy_for(s, *newest.first, newest.second);
-        }
-        switch (policy) {
+    if (!box.over(limits))
+        return;
+    if (box.may_expire()) // what nobody wants any more must not push out what somebody does
+        box.expire(params_.steady(), lose(s, drop_cause::expired));
+    while (!s.overflowed && box.over(limits)) {
+        const auto dropped = lose(s, why);
+        // The arriving message's own policy decides; what arrived last is at the end.
+        const auto newest = box.newest();
+        switch (policy_for(s, *newest.first, newest.second)) {
         case overflow_policy::drop_oldest: box.drop_oldest(dropped); break;
         case overflow_policy::drop_newest: box.drop_newest(dropped); break;
         case overflow_policy::disconnect: overflow(s); break;
         case overflow_policy::conflate:
-            if (!box.conflate(
-                    params_.hash_seed,
-                    [&](const run& r, std::uint32_t index) {
-                        return policy_for(s, r, index) == overflow_policy::conflate;
-                    },
-                    lose(s, drop_cause::conflated)))
+            box.conflate(
+                params_.hash_seed,
+                [&](const run& r, std::uint32_t index) {
+                    return policy_for(s, r, index) == overflow_policy::conflate;
+                },
+                lose(s, drop_cause::conflated));
+            // It walks over all that waits: that must not come with every message.
+            while (box.nearly_over(limits))
                 box.drop_oldest(dropped);
+            if (box.over(limits))
+                box.drop_oldest(dropped);
+            break;
+        case overflow_policy::spill:
+            if (!spill_newest(s))
+                box.drop_newest(dropped);
             break;
         }
     }
+    // With room again it may read on, and if nothing is left nobody's taking will make it.
+    if (!s.overflowed && !s.to && s.catching)
+        schedule_catchup(s);
 }
 
 PUSHER_DECL void core::overflow(queue_subscriber& s) {
     s.overflowed = true;
     // The peer has the beginning of this frame: without the rest it would not understand the goodbye.
-    auto rest = s.box ? s.box->take_rest() : std::string();
+    auto rest = s.box ? s.box->take_rest() : outbox::cut_frame();
     forget_queued(s, drop_cause::disconnected);
     if (!rest.empty())
-        box_of(s).set_rest(rest);
+        box_of(s).set_rest(std::move(rest));
     s.at_overflow();
 }
 
@@ -333,6 +368,8 @@ PUSHER_DECL void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop
 }
 
 PUSHER_DECL void core::update_pressure(queue_subscriber& s) noexcept {
+    if (s.box)
+        s.box->recount();
     const bool full =
         s.box && (s.box->messages() > s.limits->messages / 2 || s.box->bytes() > s.limits->bytes / 2);
     if (!full)
@@ -393,6 +430,7 @@ PUSHER_DECL void core::writable(queue_subscriber& s) {
     s.excused = false;
     if (drain(s) && s.catching)
         schedule_catchup(s);
+    watch_memory();
 }
 
 /// Writes what waits. \return whether nothing waits any more.

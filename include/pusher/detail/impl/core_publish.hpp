@@ -41,7 +41,7 @@ core::make_fields(std::string_view topic, std::string_view payload, const publis
 
 /// Opens a run of a topic, for nobody yet.
 PUSHER_DECL std::uint32_t core::open(topic_state& t) {
-    run_ptr r(new run(t.name, params_.wall(), params_.steady()));
+    auto r = make_run(t.name);
     if (t.past)
         t.past->open(r);
     ++open_runs_;
@@ -109,10 +109,18 @@ PUSHER_DECL void core::append(
     std::uint32_t run_index, std::uint32_t slice) {
     turn_.run_at(run_index).messages->append(m, publisher, ttl);
     turn_.logged(run_index, slice);
-    if (t.past) {
-        t.past->appended();
-        trim(t);
+    if (t.past)
+        appended_to_past(t);
+}
+
+/// The message that was just appended to a run is in the topic's history too.
+PUSHER_DECL void core::appended_to_past(topic_state& t) {
+    t.past->appended();
+    if (!t.aging && t.past->params().age.count() > 0) {
+        t.aging = true;
+        aging_.push_back(t.id);
     }
+    trim(t);
 }
 
 PUSHER_DECL void core::trim(topic_state& t) {
@@ -121,11 +129,14 @@ PUSHER_DECL void core::trim(topic_state& t) {
         return;
     // The clock is asked only where age matters.
     const auto now = past.params().age.count() > 0 ? params_.steady() : steady_time{};
-    while (past.over(now)) {
-        if (t.cursors && !t.cursors->empty())
-            trimmed(t, past.oldest(), past.first_offset());
-        past.pop_oldest();
-    }
+    while (past.over(now))
+        pop_oldest(t);
+}
+
+PUSHER_DECL void core::pop_oldest(topic_state& t) {
+    if (t.cursors && !t.cursors->empty())
+        trimmed(t, t.past->oldest(), t.past->first_offset());
+    t.past->pop_oldest();
 }
 
 /// Looks at some topics whose past ages without anybody's doing, and lets go of those with nothing left.
@@ -135,13 +146,15 @@ PUSHER_DECL void core::forget_expired(std::size_t most) {
             next_aging_ = 0;
         auto& t = static_cast<topic_state&>(*groups_[aging_[next_aging_]]);
         trim(t);
-        if (t.past->messages() != 0 || t.cursors || !t.unused_but_for_its_past()) {
+        if (t.past->messages() != 0 || !t.unused_but_for_its_past()) {
             ++next_aging_;
             continue;
         }
         aging_[next_aging_] = aging_.back();
         aging_.pop_back();
+        t.aging = false;
         expired_sequence_ = std::max(expired_sequence_, t.past->trimmed_sequence());
+        ++forgotten_histories_;
         t.past.reset();
         release(t);
     }
@@ -401,7 +414,7 @@ PUSHER_DECL receipt core::publish_to(
         }
     }
     if (!queues.empty() || (in_history && t && t->past)) {
-        run_ptr r(new run(t ? t->name : shared_text(label), params_.wall(), params_.steady()));
+        auto r = make_run(t ? t->name : shared_text(label));
         r->set_addressed();
         if (in_history && t && t->past) {
             result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};
@@ -418,10 +431,8 @@ PUSHER_DECL receipt core::publish_to(
         }
         turn_.run_at(run_index).messages->append(m, o.publisher, o.ttl);
         turn_.logged(run_index, turn::none);
-        if (result.position) {
-            t->past->appended();
-            trim(*t);
-        }
+        if (result.position)
+            appended_to_past(*t);
         flush_if_long(run_index);
     }
     if (!handlers.empty()) {

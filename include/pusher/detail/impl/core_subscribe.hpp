@@ -126,11 +126,10 @@ PUSHER_DECL topic_state& core::add_topic(std::string_view name, const history_pa
     auto& t = topics_.add(name);
     register_group(t);
     if (keep.enabled()) {
-        if (keep.age.count() > 0)
-            aging_.push_back(t.id);
-        // The number is new for every history that this broker ever keeps, and (nearly) for those of its
-        // other lives.
-        const auto epoch = text_hash(params_.sequence_epoch)(name) ^ (sequence_ + 1) * 0x9E3779B97F4A7C15U;
+        // Another number for every history that this broker ever has a message in, and (nearly) for those of
+        // its other lives.
+        const auto epoch =
+            text_hash(params_.sequence_epoch)(name) ^ (forgotten_histories_ + 1) * 0x9E3779B97F4A7C15U;
         t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
     }
     return t;
@@ -229,6 +228,7 @@ PUSHER_DECL void core::close_runs(const pattern& p) {
 
 PUSHER_DECL void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
     auto& ref = s.subs[sub];
+    ref.born = sequence_;
     auto& g = *groups_[ref.group];
     const auto back = static_cast<std::uint32_t>(sub);
     close_runs(pattern_of(g));
@@ -249,8 +249,6 @@ PUSHER_DECL void core::leave_group(subscriber_base& s, std::size_t sub) {
     auto& g = *groups_[ref.group];
     if (ref.index == sub_ref::catching)
         return stop_cursor(s, ref.group);
-    if (s.catching)
-        s.catching->lates.erase(ref.group); // its id may be given to another group
     close_runs(pattern_of(g));
     if (s.what == subscriber_base::kind::queue) {
         g.members[ref.index] = g.members.back();
@@ -396,7 +394,8 @@ PUSHER_DECL subscribe_result core::subscribe(
         p = &node;
     }
     auto* const topic = exact ? static_cast<topic_state*>(p) : nullptr;
-    if (!(topic && topic->past) && (o.history != 0 || o.resume)) {
+    if (const bool spills = o.overflow == overflow_policy::spill;
+        !(topic && topic->past) && (o.history != 0 || o.resume || (exact && spills))) {
         ec = errc::no_history;
         release(*p);
         return {};
@@ -417,7 +416,7 @@ PUSHER_DECL subscribe_result core::subscribe(
         unlink(s, *find_sub(s, g));
     --g.pins;
 
-    sub_ref ref{g.id, sub_ref::catching, 0, s.next_order++};
+    sub_ref ref{g.id, sub_ref::catching, 0, s.next_order++, sequence_};
     set_overflow(s, ref, o.overflow);
     s.subs.push_back(ref);
     ++subscriptions_;
@@ -426,8 +425,6 @@ PUSHER_DECL subscribe_result core::subscribe(
     subscribe_result result;
     if (!topic || !topic->past) {
         join(s, sub, !o.echo);
-        if (s.catching)
-            s.catching->lates.insert_or_assign(g.id, sequence_);
         return result;
     }
 
@@ -467,12 +464,10 @@ PUSHER_DECL subscribe_result core::subscribe(
         from = std::min(from, past.last(o.history, o.type));
     }
     if (from != past.next_offset() || hold)
-        start_cursor(s, sub, *topic, from, owed, !o.echo);
-    else {
+        start_cursor(std::make_unique<cursor>(
+            cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, shared_text(o.type)}));
+    else
         join(s, sub, !o.echo);
-        if (s.catching)
-            s.catching->lates.insert_or_assign(g.id, sequence_);
-    }
     return result;
 }
 
@@ -509,52 +504,56 @@ PUSHER_DECL bool core::matches_live(
     const subscriber_base& s, std::string_view topic, std::string_view type, std::uint64_t publisher,
     std::uint64_t sequence) const {
     for (const auto& ref : s.subs) {
-        if (ref.index == sub_ref::catching)
+        if (ref.index == sub_ref::catching || ref.born >= sequence)
             continue;
         const auto& g = *groups_[ref.group];
         if (!matches(g, topic, type))
             continue;
         const bool no_echo = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
                                                                     : (*g.handlers)[ref.index].no_echo;
-        if (no_echo && publisher == s.id)
-            continue;
-        if (s.catching)
-            if (const auto late = s.catching->lates.find(ref.group);
-                late != s.catching->lates.end() && late->second >= sequence)
-                continue;
-        return true;
+        if (!(no_echo && publisher == s.id))
+            return true;
     }
     return false;
 }
 
-PUSHER_DECL overflow_policy
-core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
-    if (!s.has_overflow_option)
-        return s.limits->overflow;
-    const sub_ref* governing = nullptr;
+/// The subscription that a message is for: an exact one before a filter, then the oldest.
+PUSHER_DECL const sub_ref*
+core::governing(const queue_subscriber& s, std::string_view topic, std::string_view type) const {
+    const sub_ref* found = nullptr;
     // By the topic's groups, not by the session's subscriptions, which may be many more.
     const auto consider = [&](const group* g) {
         if (!g)
             return;
         const auto sub = find_sub(s, *g);
-        if (sub && (!governing || s.subs[*sub].order < governing->order))
-            governing = &s.subs[*sub];
+        if (sub && (!found || s.subs[*sub].order < found->order))
+            found = &s.subs[*sub];
     };
-    const auto type = r.type_of(index);
     const auto consider_all = [&](const pattern& p) {
         consider(&p);
         consider(p.find_type(type));
     };
-    if (const auto* const t = topics_.find(r.topic().view()))
+    if (const auto* const t = topics_.find(topic))
         consider_all(*t);
-    if (!governing && !filters_.empty()) {
+    if (!found && !filters_.empty()) {
         std::vector<filter_node*> filters;
-        filters_.match(r.topic().view(), filters);
+        filters_.match(topic, filters);
         for (const auto* const f : filters)
             consider_all(*f);
     }
-    return governing && governing->options != 0 ? options_[governing->options - 1].overflow
-                                                : s.limits->overflow;
+    return found;
+}
+
+PUSHER_DECL overflow_policy
+core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
+    const auto topic = r.topic().view();
+    if (s.has_overflow_option)
+        if (const auto* const by = governing(s, topic, r.type_of(index)); by && by->options != 0)
+            return options_[by->options - 1].overflow;
+    for (const auto& p : params_.topic_policies)
+        if (p.overflow && filter_matches(p.filter, topic))
+            return *p.overflow;
+    return s.limits->overflow;
 }
 
 } // namespace pusher::inline v0::detail

@@ -73,6 +73,7 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
         ++counters_.delivered;
     }
     update_pressure(s);
+    watch_memory();
     if (s.catching && (!s.box || s.box->messages() <= s.limits->messages / 2))
         schedule_catchup(s);
     return taken;
