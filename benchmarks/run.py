@@ -49,6 +49,10 @@ WORKS = [
     Work("idle", "11 subscriptions",
          "--mode idle --sessions 10000 --topics 1000 --topics-per-session 11"),
     # 2 MB for each session, so that the stuck ones fill the system's buffers and then the server's own.
+    Work("stuck", "1000 readers", "--sessions 1000 --rate 60 --turns 240 --bytes 8192", "--sndbuf 65536"),
+    Work("stuck", "1000 readers and one that never reads",
+         "--sessions 1000 --rate 60 --turns 240 --bytes 8192 --stuck 1 --stuck-rcvbuf 65536 --overflow drop",
+         "--sndbuf 65536"),
     Work("stuck", "960 readers", "--sessions 960 --rate 60 --turns 240 --bytes 8192", "--sndbuf 65536"),
     Work("stuck", "960 readers and 40 that never read",
          "--sessions 960 --rate 60 --turns 240 --bytes 8192 --stuck 40 --stuck-rcvbuf 65536 --overflow drop",
