@@ -5,6 +5,7 @@
 /// Everything that needs Boost's headers and nothing else. `<pusher/broker.hpp>` is enough for most.
 // Written by `./dev format`.
 
+#include <pusher/acknowledgement_params.hpp>
 #include <pusher/broker.hpp>
 #include <pusher/broker_core.hpp>
 #include <pusher/broker_params.hpp>

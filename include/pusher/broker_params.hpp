@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/acknowledgement_params.hpp>
 #include <pusher/error.hpp>
 #include <pusher/history_params.hpp>
 #include <pusher/observer.hpp>
@@ -93,6 +94,9 @@ struct broker_params {
 
     /// Of every session and subscriber in process.
     outbox_params outbox{};
+
+    /// Of subscriptions that acknowledge.
+    acknowledgement_params acknowledgement{};
 
     /// What is chosen by topic, for subscriptions that do not choose for themselves: of those whose filter
     /// matches, the first that chooses. Else `outbox.overflow` counts.

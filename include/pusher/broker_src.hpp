@@ -5,6 +5,7 @@
 /// The bodies of the broker, its listeners and links: see `<pusher/src.hpp>`.
 
 #if defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/detail/impl/core_acknowledge.hpp>
 #include <pusher/detail/impl/core_catchup.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>

@@ -127,7 +127,8 @@ public:
     /// again replaces the options.
     ///
     /// \param topic,options their bytes are copied when the operation begins. With `history` or `resume` the
-    /// replay follows in `async_receive`.
+    /// replay follows in `async_receive`. With `acknowledge`, a message is acknowledged when `async_receive`
+    /// is called for the next.
     /// \param token completes with `void(error_code, client_subscribe_result)`. Errors: `invalid_topic`,
     /// `invalid_filter`, `invalid_type`, `unsupported`, `too_many_subscriptions`, `queue_full` (limits of
     /// `client_params`), `forbidden`, `no_history` and others that the hub refuses with,

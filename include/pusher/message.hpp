@@ -59,6 +59,7 @@ public:
         std::uint64_t sequence_epoch = 0;       ///< the life of the broker that `sequence` counts in
         std::optional<topic_position> position; ///< only on a topic with history
         std::optional<wall_time> receive_time;
+        bool redelivered = false;
         wall_clock clock = &std::chrono::system_clock::now; ///< asked when `receive_time` is not set
     };
 
@@ -79,6 +80,9 @@ public:
 
     /// The place in the topic's history, if the topic has one.
     [[nodiscard]] const std::optional<topic_position>& position() const noexcept { return f_.position; }
+
+    /// Whether it was sent to this subscriber before, and not acknowledged in time.
+    [[nodiscard]] bool redelivered() const noexcept { return f_.redelivered; }
 
     /// When the broker accepted the message. A message that no one stored reads the clock when first asked.
     [[nodiscard]] wall_time receive_time() const {

@@ -32,6 +32,7 @@ struct broker_stats {
     std::uint64_t dropped_conflated = 0;     ///< newer ones of the same key took their place in a full outbox
     std::uint64_t dropped_expired = 0;       ///< their time to live was over before they could be sent
     std::uint64_t dropped_memory = 0;        ///< the broker's memory for messages was full
+    std::uint64_t redelivered = 0;           ///< not acknowledged in time, and sent again
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0; ///< times that queued messages were written
 

@@ -28,6 +28,12 @@ struct subscribe_options {
     /// the oldest.
     std::optional<overflow_policy> overflow{};
 
+    /// At least once: what is sent is to be acknowledged, and is sent again, in order, until it is; marked
+    /// then (`message::redelivered`). No more is sent than a window of what is not acknowledged. Exact topics
+    /// with history only, not for handlers, and not with an `overflow` that drops: it never fills the
+    /// outbox. See `acknowledgement_params`.
+    bool acknowledge = false;
+
     /// Start with up to that many of the topic's last messages. Exact topics with history only.
     std::size_t history = 0;
 

@@ -240,6 +240,26 @@ public:
         return state_ && state_->owner && state_->owner->unsubscribe(*state_, text, type, match);
     }
 
+    /// Says that messages of a topic were dealt with, up to that offset, for subscriptions with
+    /// `subscribe_options::acknowledge`.
+    ///
+    /// \param ec `not_found`: it has no such subscription to that topic; `invalid_message`: the message at
+    /// that offset was not handed out; `stopped`.
+    void acknowledge(std::string_view topic, std::uint64_t offset, error_code& ec) {
+        if (!state_ || !state_->owner)
+            ec = errc::stopped;
+        else
+            state_->owner->acknowledge(*state_, topic, offset, ec);
+    }
+
+    /// The same for a message that was received, and all before it. \throws boost::system::system_error
+    void acknowledge(const message& m) {
+        error_code ec;
+        acknowledge(m.topic(), m.position() ? m.position()->offset : 0, ec);
+        if (ec)
+            throw boost::system::system_error(ec, "acknowledge");
+    }
+
     /// Makes it one of those that `push_to(uid, …)` reaches. Empty: of nobody.
     void bind(std::string_view uid) {
         if (state_ && state_->owner)

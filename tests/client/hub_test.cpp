@@ -489,3 +489,65 @@ TEST_CASE("client with a broker: tokens", "[client][hub]") {
     CHECK(down.error == errc::refused);
     CHECK(down.reason == "who are you");
 }
+
+TEST_CASE(
+    "client with a broker: at least once, with what was dealt with acknowledged by itself", "[client][hub]") {
+    memory_world w(1000, [](broker_params& p) { p.acknowledgement = {5, 24h}; });
+    w.subject->async_run(w.running.handler());
+    outcome<client_subscribe_result> subscribed;
+    w.subject->async_subscribe("a", {.acknowledge = true}, subscribed.handler());
+    w.settle();
+    REQUIRE(subscribed.ec() == error_code());
+    for (int n = 0; n != 100; ++n)
+        w.publish("a", std::to_string(n));
+    watcher seen;
+    SECTION("each comes once, however small the window") {
+        for (const auto& e : w.take_all())
+            seen.see(e);
+    }
+    SECTION("over connections that break") {
+        for (int n = 0; seen.messages != 100; ++n) {
+            REQUIRE(n < 1000);
+            outcome<client_event> o;
+            w.subject->async_receive(o.handler());
+            w.run();
+            if (!o.done())
+                w.settle();
+            REQUIRE(o.done());
+            seen.see(o.get());
+            if (n % 7 == 6 && w.connector->last) {
+                w.connector->last->break_with();
+                w.run();
+            }
+        }
+        CHECK(seen.reconnects > 10);
+    }
+    CHECK(seen.messages == 100);
+    CHECK(seen.missed == 0);
+    w.settle();
+    // All but what the user still has in hand is acknowledged: the window is open for five more.
+    for (int n = 0; n != 5; ++n)
+        w.publish("a", "more");
+    CHECK(w.take_payloads().size() == 5);
+    CHECK(w.hub->stats().redelivered == 0);
+    CHECK(w.hub->stats().transports.at("tcp").bad_requests == 0);
+}
+
+TEST_CASE("client: what an acknowledging subscription does not go with", "[client][hub]") {
+    memory_world w(10);
+    w.subject->async_run(w.running.handler());
+    w.settle();
+    const auto ask = [&](std::string_view topic, const subscribe_options& o) {
+        outcome<client_subscribe_result> result;
+        w.subject->async_subscribe(topic, o, result.handler());
+        w.run();
+        return result.ec();
+    };
+    CHECK(ask("a/#", {.match = match_mode::filter, .acknowledge = true}) == errc::unsupported);
+    CHECK(ask("a", {.overflow = overflow_policy::drop_oldest, .acknowledge = true}) == errc::unsupported);
+    CHECK(ask("a", {.overflow = overflow_policy::spill, .acknowledge = true}) == error_code());
+    CHECK(ask("a", {}) == error_code());
+    for (int n = 0; n != 10; ++n)
+        w.publish("a", "x");
+    CHECK(w.take_payloads().size() == 10);
+}

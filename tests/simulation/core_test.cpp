@@ -85,15 +85,34 @@ TEST_CASE("simulation: links that come and go", "[simulation]") {
     CHECK(run("simulation: links that come and go", t, 70) == "");
 }
 
+TEST_CASE("simulation: at least once", "[simulation]") {
+    theme t;
+    t.weights = {
+        {command::kind::publish, 50},     {command::kind::broadcast, 3},   {command::kind::push, 2},
+        {command::kind::subscribe, 20},   {command::kind::unsubscribe, 5}, {command::kind::session, 3},
+        {command::kind::queue, 3},        {command::kind::handler, 1},     {command::kind::remove, 2},
+        {command::kind::reply, 3},        {command::kind::room, 3},        {command::kind::writable, 10},
+        {command::kind::attach, 2},       {command::kind::detach, 2},      {command::kind::take, 10},
+        {command::kind::acknowledge, 20}, {command::kind::repeat, 8},      {command::kind::flush, 20},
+        {command::kind::advance, 10}};
+    t.histories = 100;
+    t.acknowledging = 60;
+    t.forms = 3;
+    t.datagrams = true;
+    CHECK(run("simulation: at least once", t, 70) == "");
+}
+
 TEST_CASE("simulation: everything", "[simulation]") {
     theme t;
     t.weights = {
-        {command::kind::publish, 50},   {command::kind::broadcast, 5},   {command::kind::push, 5},
-        {command::kind::subscribe, 25}, {command::kind::unsubscribe, 8}, {command::kind::session, 3},
-        {command::kind::queue, 2},      {command::kind::handler, 3},     {command::kind::remove, 4},
-        {command::kind::bind, 3},       {command::kind::reply, 6},       {command::kind::room, 6},
-        {command::kind::writable, 10},  {command::kind::attach, 3},      {command::kind::detach, 2},
-        {command::kind::take, 8},       {command::kind::flush, 18},      {command::kind::advance, 5}};
+        {command::kind::publish, 50},    {command::kind::broadcast, 5},   {command::kind::push, 5},
+        {command::kind::subscribe, 25},  {command::kind::unsubscribe, 8}, {command::kind::session, 3},
+        {command::kind::queue, 2},       {command::kind::handler, 3},     {command::kind::remove, 4},
+        {command::kind::bind, 3},        {command::kind::reply, 6},       {command::kind::room, 6},
+        {command::kind::writable, 10},   {command::kind::attach, 3},      {command::kind::detach, 2},
+        {command::kind::take, 8},        {command::kind::flush, 18},      {command::kind::advance, 5},
+        {command::kind::acknowledge, 5}, {command::kind::repeat, 3}};
+    t.acknowledging = 15;
     t.steps = 250;
     t.forms = 3;
     t.datagrams = true;

@@ -42,7 +42,9 @@ struct command {
         flush,
         advance,
         watch,
-        excuse
+        excuse,
+        acknowledge,
+        repeat
     };
 
     kind what{};
@@ -57,6 +59,7 @@ struct command {
     pusher::match_mode match = pusher::match_mode::exact;
     bool echo = true;
     std::optional<pusher::overflow_policy> overflow;
+    bool acknowledge = false;
     std::size_t history = 0;
     std::optional<pusher::topic_position> resume;
     std::optional<std::uint64_t> resume_after;
@@ -120,10 +123,10 @@ inline constexpr form forms[] = {{"", 1'000'000, false}, {"o ", 12, false}, {"s 
 
 /// For the printed log.
 inline std::string text_of(const command& c) {
-    static constexpr const char* names[] = {"publish", "broadcast", "push",    "subscribe", "unsubscribe",
-                                            "handler", "queue",     "session", "remove",    "bind",
-                                            "attach",  "detach",    "room",    "writable",  "reply",
-                                            "take",    "flush",     "advance", "watch",     "excuse"};
+    static constexpr const char* names[] = {
+        "publish", "broadcast", "push",   "subscribe", "unsubscribe", "handler",  "queue", "session",
+        "remove",  "bind",      "attach", "detach",    "room",        "writable", "reply", "take",
+        "flush",   "advance",   "watch",  "excuse",    "acknowledge", "repeat"};
     std::string t = names[static_cast<std::size_t>(c.what)];
     const auto add = [&t](const std::string& name, const std::string& value) {
         t.append(" ").append(name).append(value);
@@ -148,6 +151,8 @@ inline std::string text_of(const command& c) {
         add("no echo", "");
     if (c.overflow)
         add("policy ", std::to_string(static_cast<int>(*c.overflow)));
+    if (c.acknowledge)
+        add("acknowledges", "");
     if (c.history != 0)
         add("history ", std::to_string(c.history));
     if (c.resume)

@@ -179,9 +179,15 @@ private:
         bool echo;
         std::uint64_t next; ///< offset
         std::uint64_t born;
-        std::uint64_t owed;         ///< offset from which on what it does not get is a loss
-        std::uint64_t subscription; ///< its order; or `ended`: live ones rely on what is left to read
-        std::uint64_t serial;       ///< grows from cursor to cursor
+        std::uint64_t owed;                ///< offset from which on what it does not get is a loss
+        std::uint64_t subscription;        ///< its order; or `ended`: live ones rely on what is left to read
+        std::uint64_t serial;              ///< grows from cursor to cursor
+        bool acknowledges = false;         ///< then it never goes live
+        std::vector<std::uint64_t> sent{}; ///< sequences of what is not acknowledged
+        std::size_t again = 0;             ///< those from here on are to be sent again
+        pusher::detail::steady_time due{}; ///< when the oldest is late
+
+        [[nodiscard]] bool repeats() const { return again != sent.size(); }
     };
 
     struct gap {
@@ -201,6 +207,8 @@ private:
     struct item {
         std::uint64_t sequence;
         std::string reply;
+        bool kept = false;  ///< it is to be acknowledged, and does not give way
+        bool again = false; ///< it was sent before
     };
 
     struct user {
@@ -240,9 +248,11 @@ private:
             const auto most = [&](std::size_t limit) { return limit - (less == 0 ? 0 : limit / less); };
             return messages() > most(limits.messages) || bytes > most(limits.bytes);
         }
+        /// Of those that may give way; or the size.
         [[nodiscard]] std::size_t first_message() const {
             return static_cast<std::size_t>(
-                std::find_if(box.begin(), box.end(), [](const item& i) { return i.sequence != 0; }) -
+                std::find_if(
+                    box.begin(), box.end(), [](const item& i) { return i.sequence != 0 && !i.kept; }) -
                 box.begin());
         }
         void took() {
@@ -286,6 +296,7 @@ private:
     void publish(const command& c, outcome& o);
     void publish_to(const command& c, std::vector<std::size_t> audience, bool in_history, outcome& o);
     void after_append(past* p);
+    void wake(const std::string& topic);
     void
     hand_over(std::uint64_t sequence, std::vector<std::size_t> audience, std::size_t matched, outcome& o);
     std::size_t dispatch(std::uint64_t sequence, const std::vector<std::size_t>& audience);
@@ -325,6 +336,13 @@ private:
     [[nodiscard]] bool expired(const posted& m) const {
         return m.ttl.count() != 0 && params_.steady() - m.when > m.ttl;
     }
+    void forget_sent(user& u, std::uint64_t sequence);
+    void acknowledge(user& u, const command& c, outcome& o);
+    void repeat_late();
+    void watch(cursor& c) { c.due = params_.steady() + params_.acknowledgement.timeout; }
+    bool held(const user& u, const std::string& topic) const;
+    cursor* next_to_read(user& u);
+    void repeat(user& u, cursor& c, std::size_t& messages, std::size_t& bytes);
     bool drain(user& u);
     std::size_t put(user& u, const std::string& frame);
     std::size_t next_gap(const user& u) const;
@@ -336,6 +354,13 @@ private:
     void read_on(user& u);
     bool tell_gaps(user& u);
     bool wants(const user& u, const posted& m, std::uint64_t sequence) const;
+    [[nodiscard]] bool asks_for(const cursor& c, const user& u, const posted& m) const {
+        return c.subscription != ended && (c.type.empty() || c.type == m.type) &&
+               (c.echo || m.publisher == nobody || &users_[m.publisher] != &u);
+    }
+    [[nodiscard]] std::string text_of(const item& i) const {
+        return (i.again ? "~" : "") + message(i.sequence).text();
+    }
     void missed(user& u, gap g);
     void add_gap(user& u, gap g);
     void lose(user& u, std::uint64_t sequence, pusher::drop_cause why);

@@ -77,16 +77,18 @@ inline void model::enforce(user& u) {
         auto oldest = u.box.size();
         auto newest = u.box.size();
         for (std::size_t i = 0; i != u.box.size(); ++i)
-            if (u.box[i].sequence != 0) {
+            if (u.box[i].sequence != 0 && !u.box[i].kept) {
                 newest = i;
                 oldest = std::min(oldest, i);
             }
+        if (newest == u.box.size())
+            break; // all of it is to be acknowledged
         const auto what = governing(u, message(u.box[newest].sequence));
         if (what == policy::conflate) {
             conflate(u);
-            while (u.messages() > 1 && u.over(8)) // so that it is not at once full again
+            while (u.messages() > 1 && u.over(8) && u.first_message() != u.box.size())
                 drop(u, u.first_message(), pusher::drop_cause::overflow);
-            if (!u.over(0))
+            if (!u.over(0) || u.first_message() == u.box.size())
                 break;
             oldest = newest = u.first_message();
         }
@@ -130,7 +132,7 @@ inline model::policy model::governing(const user& u, const posted& m) const {
 inline void model::conflate(user& u) {
     std::set<std::pair<std::string, std::string>> newer;
     for (auto i = u.box.size(); i-- != 0;) {
-        if (u.box[i].sequence == 0)
+        if (u.box[i].sequence == 0 || u.box[i].kept)
             continue;
         const auto& m = message(u.box[i].sequence);
         if (governing(u, m) != policy::conflate || newer.emplace(m.topic, m.key).second)
@@ -144,6 +146,101 @@ inline void model::drop(user& u, std::size_t i, pusher::drop_cause why) {
     const auto dropped = pop(u, i).sequence;
     add_gap(u, gap_of(dropped));
     lose(u, dropped, why);
+    forget_sent(u, dropped);
+}
+
+/// It is lost: no acknowledgement is waited for.
+inline void model::forget_sent(user& u, std::uint64_t sequence) {
+    for (auto& c : u.cursors)
+        for (std::size_t i = 0; i != c.sent.size(); ++i)
+            if (c.sent[i] == sequence) {
+                c.again -= i < c.again;
+                c.sent.erase(c.sent.begin() + static_cast<std::ptrdiff_t>(i));
+                schedule(u);
+                break;
+            }
+}
+
+inline void model::acknowledge(user& u, const command& c, outcome& o) {
+    bool any = false;
+    bool sent = false;
+    for (const auto& at : u.cursors)
+        if (at.acknowledges && at.topic == c.text) {
+            any = true;
+            sent = sent || c.number < at.next;
+        }
+    if (!any)
+        o.error = pusher::make_error_code(pusher::errc::not_found).message();
+    else if (!sent)
+        o.error = pusher::make_error_code(pusher::errc::invalid_message).message();
+    if (!o.error.empty())
+        return;
+    for (auto& at : u.cursors)
+        if (at.acknowledges && at.topic == c.text) {
+            while (!at.sent.empty() && message(at.sent.front()).offset <= c.number) {
+                at.again -= at.again != 0;
+                at.sent.erase(at.sent.begin());
+            }
+            watch(at);
+        }
+    schedule(u);
+}
+
+inline void model::repeat_late() {
+    for (auto& u : users_)
+        for (auto& c : u.cursors) {
+            if (c.sent.empty() || c.due > params_.steady())
+                continue;
+            if (u.messages() == 0 && !c.repeats()) {
+                counters_.redelivered += c.sent.size();
+                c.again = 0;
+                schedule(u);
+            }
+            watch(c);
+        }
+}
+
+/// Whether nothing new of a topic may come until something is acknowledged.
+inline bool model::held(const user& u, const std::string& topic) const {
+    return std::any_of(u.cursors.begin(), u.cursors.end(), [&](const cursor& c) {
+        return c.acknowledges && c.topic == topic && c.sent.size() >= params_.acknowledgement.window;
+    });
+}
+
+/// The cursor that comes to the oldest message; null: none may read.
+inline model::cursor* model::next_to_read(user& u) {
+    cursor* oldest = nullptr;
+    std::uint64_t first = 0;
+    for (auto& c : u.cursors) {
+        const auto& p = pasts_.at(c.topic);
+        if (!c.repeats() && (c.next == p.next() || held(u, c.topic)))
+            continue;
+        const auto sequence = c.repeats() ? c.sent[c.again] : p.all[c.next - 1];
+        if (!oldest || sequence < first) {
+            oldest = &c;
+            first = sequence;
+        }
+    }
+    return oldest;
+}
+
+/// Sends again what comes next of that, if it is there.
+inline void model::repeat(user& u, cursor& c, std::size_t& messages, std::size_t& bytes) {
+    const auto sequence = c.sent[c.again];
+    const auto& m = message(sequence);
+    const bool gone = m.offset < pasts_.at(c.topic).first;
+    if (gone || expired(m)) {
+        missed(u, gap_of(sequence));
+        lose(u, sequence, gone ? pusher::drop_cause::trimmed : pusher::drop_cause::expired);
+        c.sent.erase(c.sent.begin() + static_cast<std::ptrdiff_t>(c.again));
+        watch(c);
+        return;
+    }
+    u.box.push_back({sequence, {}, true, true});
+    u.bytes += m.size();
+    ++c.again;
+    ++messages;
+    bytes += m.size();
 }
 
 /// The newest message is left to its topic's history, unless what would come with it from there did come, or
@@ -234,7 +331,7 @@ inline bool model::drain(user& u) {
         else if (u.box.front().sequence == 0)
             frame = u.box.front().reply;
         else
-            frame = as.mark + message(u.box.front().sequence).text() + "\n";
+            frame = as.mark + text_of(u.box.front()) + "\n";
         const auto taken = put(u, frame);
         u.blocked = taken != frame.size();
         if (taken == 0 && u.blocked)
@@ -269,8 +366,8 @@ inline void model::take(user& u, outcome& o) {
     }
     o.yes = !u.box.empty();
     if (o.yes) {
+        u.out.got.push_back(text_of(u.box.front()));
         const auto sequence = pop(u, 0).sequence;
-        u.out.got.push_back(message(sequence).text());
         ++counters_.delivered;
         const auto& call = take_entry(entry::kind::call, "a message was to be taken");
         require(call.sequence == sequence, "another message was taken than the next");
@@ -278,7 +375,10 @@ inline void model::take(user& u, outcome& o) {
         u.took();
     }
     u.excused = u.excused && u.full(); // what has expired makes room too
-    if (u.catching && u.messages() <= u.limits.messages / 2)
+    const bool reads_on =
+        next_to_read(u) ||
+        std::any_of(u.cursors.begin(), u.cursors.end(), [](const cursor& c) { return !c.acknowledges; });
+    if (u.catching && reads_on && u.messages() <= u.limits.messages / 2)
         schedule(u);
 }
 
@@ -341,28 +441,31 @@ inline void model::read_on(user& u) {
     std::size_t messages = 0;
     std::size_t bytes = 0;
     bool full = false;
+    bool idle = false;
     while (messages < most_messages && bytes <= most_bytes) {
         if (!queue && !tell_gaps(u))
             return;
-        const cursor* oldest = nullptr;
-        std::uint64_t sequence = 0;
-        for (const auto& c : u.cursors) {
-            const auto& p = pasts_.at(c.topic);
-            if (c.next != p.next() && (!oldest || p.all[c.next - 1] < sequence)) {
-                oldest = &c;
-                sequence = p.all[c.next - 1];
-            }
-        }
-        if (!oldest) { // all have come to the present
-            for (auto& s : u.subs)
-                if (s.catching) {
-                    s.catching = false;
-                    s.born = published_.size();
-                }
-            u.cursors.clear();
-            u.catching = false;
+        auto* const oldest = next_to_read(u);
+        if (!oldest) { // all that may have come to the present
+            std::erase_if(u.cursors, [&](const cursor& c) {
+                if (c.acknowledges || c.next != pasts_.at(c.topic).next())
+                    return false;
+                for (auto& s : u.subs)
+                    if (s.order == c.subscription) {
+                        s.catching = false;
+                        s.born = published_.size();
+                    }
+                return true;
+            });
+            u.catching = !u.cursors.empty();
+            idle = true;
             break;
         }
+        if (oldest->repeats()) {
+            repeat(u, *oldest, messages, bytes);
+            continue;
+        }
+        const auto sequence = pasts_.at(oldest->topic).all[oldest->next - 1];
         const auto& m = message(sequence);
         const bool wanted = wants(u, m, sequence);
         if (queue && wanted && !expired(m) && u.messages() != 0 && u.bytes + m.size() > u.limits.bytes) {
@@ -370,10 +473,18 @@ inline void model::read_on(user& u) {
             break;
         }
         bool owed = false;
+        bool kept = false;
         for (auto& c : u.cursors)
             if (c.topic == m.topic && c.next == m.offset) {
                 owed = owed || m.offset >= c.owed;
                 ++c.next;
+                if (!c.acknowledges || !wanted || expired(m) || !asks_for(c, u, m))
+                    continue;
+                kept = true;
+                if (c.sent.empty())
+                    watch(c);
+                c.sent.push_back(sequence);
+                c.again = c.sent.size();
             }
         if (!wanted)
             continue;
@@ -387,7 +498,7 @@ inline void model::read_on(user& u) {
         ++messages;
         bytes += m.size();
         if (queue) {
-            u.box.push_back({sequence, {}});
+            u.box.push_back({sequence, {}, kept, false});
             u.bytes += m.size();
             continue;
         }
@@ -405,7 +516,7 @@ inline void model::read_on(user& u) {
     }
     if (queue && messages != 0 && u.linked)
         drain(u);
-    if (u.catching && !(queue && (u.blocked || (!u.linked && (messages != 0 || full)))))
+    if (u.catching && !idle && !(queue && (u.blocked || (!u.linked && (messages != 0 || full)))))
         schedule(u);
 }
 
@@ -420,8 +531,7 @@ inline bool model::wants(const user& u, const posted& m, std::uint64_t sequence)
         if (since_birth && m.addressed)
             return u.listed;
         is_covered = is_covered || since_birth;
-        if (c.subscription != ended && (c.type.empty() || c.type == m.type) &&
-            (c.echo || m.publisher == nobody || &users_[m.publisher] != &u))
+        if (asks_for(c, u, m))
             return true;
     }
     return is_covered && matches_live(u, m, sequence);

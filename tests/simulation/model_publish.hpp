@@ -73,6 +73,8 @@ inline void model::run() {
     case kind::take: take(*u, o); break;
     case kind::flush: flush(); break;
     case kind::advance: break;
+    case kind::acknowledge: acknowledge(*u, c, o); break;
+    case kind::repeat: repeat_late(); break;
     case kind::watch:
         for (auto& other : users_)
             other.progressed = false;
@@ -225,6 +227,7 @@ inline void model::after_append(past* p) {
     turn_bytes_ += published_.back().size();
     if (p) {
         p->all.push_back(published_.size());
+        wake(published_.back().topic);
         if (p->all.size() == 1 && p->keep.age.count() > 0)
             aging_.push_back(published_.back().topic);
         trim(*p);
@@ -237,6 +240,18 @@ inline void model::after_append(past* p) {
     require(
         turn_messages_ < params_.turn_messages && turn_bytes_ < params_.turn_bytes,
         "the turn should have ended");
+}
+
+/// Who acknowledges waits for what is new, in the order of their cursors.
+inline void model::wake(const std::string& topic) {
+    std::vector<std::pair<std::uint64_t, user*>> waiting;
+    for (auto& u : users_)
+        for (const auto& c : u.cursors)
+            if (c.acknowledges && c.topic == topic)
+                waiting.emplace_back(c.serial, &u);
+    std::sort(waiting.begin(), waiting.end());
+    for (const auto& w : waiting)
+        schedule(*w.second);
 }
 
 /// Calls handlers, and those of what they published.
@@ -322,7 +337,9 @@ inline void model::subscribe(const command& c, outcome& o) {
     auto& u = users_[c.user];
     const bool exact = c.match == pusher::match_mode::exact;
     auto* const existing = find(u, c);
-    if (!exact && (c.history != 0 || c.resume)) {
+    const bool drops = c.overflow && *c.overflow != policy::spill && *c.overflow != policy::disconnect;
+    if ((!exact && (c.history != 0 || c.resume || c.acknowledge)) ||
+        (c.acknowledge && (u.what == kind::handler || drops))) {
         o.error = pusher::make_error_code(pusher::errc::unsupported).message();
         return;
     }
@@ -331,12 +348,16 @@ inline void model::subscribe(const command& c, outcome& o) {
         return;
     }
     auto* const p = exact ? past_of(c.text) : nullptr;
-    if (!p && (c.history != 0 || c.resume || (exact && c.overflow == policy::spill))) {
+    if (!p && (c.history != 0 || c.resume || c.acknowledge || (exact && c.overflow == policy::spill))) {
         o.error = pusher::make_error_code(pusher::errc::no_history).message();
         return;
     }
     const bool replays = p && (c.history != 0 || c.resume || c.resume_after);
-    if (existing && !replays) { // only its options change
+    const bool acknowledges =
+        existing && std::any_of(u.cursors.begin(), u.cursors.end(), [&](const cursor& at) {
+            return at.acknowledges && at.subscription == existing->order;
+        });
+    if (existing && !replays && acknowledges == c.acknowledge) { // only its options change
         existing->overflow = c.overflow;
         existing->echo = c.echo;
         for (auto& at : u.cursors)
@@ -358,10 +379,11 @@ inline void model::subscribe(const command& c, outcome& o) {
     bool hold = false;
     std::uint64_t owed = 0;
     const auto from = start_of(u, c, *p, o, hold, owed);
-    u.subs.back().catching = from != p->next() || hold;
+    u.subs.back().catching = from != p->next() || hold || c.acknowledge;
     if (u.subs.back().catching) {
         u.catching = true;
-        u.cursors.push_back({c.text, c.type, c.echo, from, published_.size(), owed, order, ++cursors_made_});
+        u.cursors.push_back(
+            {c.text, c.type, c.echo, from, published_.size(), owed, order, ++cursors_made_, c.acknowledge});
         schedule(u);
     }
 }
@@ -418,6 +440,9 @@ inline void model::stop_cursor(user& u, std::uint64_t order) {
         u.cursors.begin(), u.cursors.end(), [&](const cursor& other) { return other.subscription == order; });
     const auto& p = pasts_.at(c->topic);
     c->subscription = ended;
+    c->acknowledges = false;
+    c->sent.clear();
+    c->again = 0;
     const bool other_brings_it = std::any_of(u.cursors.begin(), u.cursors.end(), [&](const cursor& other) {
         return &other != &*c && other.topic == c->topic && other.born <= c->born;
     });

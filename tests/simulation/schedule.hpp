@@ -6,6 +6,7 @@
 #include "model.hpp"
 #include "world.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -24,11 +25,12 @@ struct theme {
 
     std::vector<weight> weights;
     std::size_t steps = 150;
-    std::size_t reactions = 25; ///< percent of calls in which a handler does something
-    std::size_t histories = 50; ///< percent of seeds with histories
-    std::size_t wide = 50;      ///< percent of connections that take everything
-    std::size_t forms = 1;      ///< encodings, of those in `forms`
-    std::size_t generous = 20;  ///< percent of outboxes that nothing fills
+    std::size_t reactions = 25;    ///< percent of calls in which a handler does something
+    std::size_t histories = 50;    ///< percent of seeds with histories
+    std::size_t wide = 50;         ///< percent of connections that take everything
+    std::size_t forms = 1;         ///< encodings, of those in `forms`
+    std::size_t generous = 20;     ///< percent of outboxes that nothing fills
+    std::size_t acknowledging = 0; ///< percent of subscriptions
     bool datagrams = false;
     std::size_t filling = 40; ///< the most that a payload is filled up with
     bool long_turns = false;  ///< the core ends none by itself
@@ -79,6 +81,12 @@ private:
     void fill_subscription(command& c);
     std::size_t find(bool (*fits)(const world::subscriber&));
     std::size_t room() { return random_.percent(theme_.wide) ? unlimited : random_.below(60); }
+    bool acknowledge_all(std::size_t n);
+    static bool at_rest(const pusher::detail::catchup& c) {
+        return std::all_of(c.cursors.begin(), c.cursors.end(), [](const auto& at) {
+            return at->sent && at->sent->empty() && at->next == at->topic->past->next_offset();
+        });
+    }
     void come_to_rest();
     void everybody_leaves();
 
@@ -112,6 +120,8 @@ inline pusher::detail::core_params schedule::parameters() {
             {random_.of({"a/+", "#"}), static_cast<pusher::overflow_policy>(random_.below(5))}};
     if (!theme_.long_turns)
         limit_turns(p);
+    p.acknowledgement.window = random_.of<std::size_t>({1, 2, 5, 64});
+    p.acknowledgement.timeout = std::chrono::milliseconds(random_.of({10, 1000, 5000}));
     p.subscriptions = random_.of<std::size_t>({3, 1024});
     return p;
 }
@@ -204,7 +214,21 @@ inline command schedule::make(kind what) {
     case kind::take: c.user = find([](const world::subscriber& s) { return s.what == kind::queue; }); break;
     case kind::flush:
     case kind::watch:
+    case kind::repeat:
     case kind::excuse: return c;
+    case kind::acknowledge: {
+        c.user = find([](const world::subscriber& s) { return s.queue && s.base().catching; });
+        if (c.user == nobody)
+            break;
+        const auto& cursors = world_.all()[c.user].base().catching->cursors;
+        if (cursors.empty())
+            return make(kind::publish);
+        const auto& at = *cursors[random_.below(cursors.size())];
+        c.text = std::string(at.topic->name.view());
+        // Mostly something that was sent.
+        c.number = random_.below(static_cast<std::size_t>(at.next) + (random_.percent(5) ? 2 : 0));
+        break;
+    }
     case kind::advance:
         if (world_.inside() || world_.core().turn_pending()) // a turn takes no time
             c.what = kind::flush;
@@ -248,6 +272,13 @@ inline void schedule::fill_subscription(command& c) {
     c.echo = random_.percent(70);
     if (random_.percent(30))
         c.overflow = static_cast<pusher::overflow_policy>(random_.of({0, 0, 1, 1, 2, 3, 3, 4, 4}));
+    if (theme_.acknowledging != 0 && random_.percent(theme_.acknowledging)) {
+        c.acknowledge = true;
+        if (random_.percent(80))
+            c.match = pusher::match_mode::exact;
+        if (random_.percent(80))
+            c.overflow.reset();
+    }
     const auto how = random_.below(10);
     if (how < 3)
         c.history = random_.of<std::size_t>({1, 2, 5, 100});
@@ -286,6 +317,8 @@ inline void schedule::come_to_rest() {
             c.number = unlimited;
             if (!s.alive || !s.queue)
                 continue;
+            if (acknowledge_all(n))
+                busy = true;
             if (s.blocked())
                 c.what = kind::writable;
             else if (s.what == kind::session && !s.linked())
@@ -304,10 +337,30 @@ inline void schedule::come_to_rest() {
         const auto who = "subscriber " + std::to_string(n) + ": ";
         if (!s.alive || (s.queue && s.queue->overflowed))
             continue;
-        require(!s.base().catching, who + "has come to the present");
+        require(!s.base().catching || at_rest(*s.base().catching), who + "has come to the present");
         require(!s.queue || !s.queue->box || s.queue->box->empty(), who + "nothing waits");
     }
     require(world_.core().pressured() == 0, "nobody is slow");
+}
+
+/// Acknowledges what a subscriber was sent. \return whether there was anything.
+inline bool schedule::acknowledge_all(std::size_t n) {
+    bool any = false;
+    const auto& s = world_.all()[n];
+    if (s.base().catching)
+        for (std::size_t i = 0; s.base().catching && i != s.base().catching->cursors.size(); ++i) {
+            const auto& at = *s.base().catching->cursors[i];
+            if (!at.sent || at.sent->empty())
+                continue;
+            command c;
+            c.what = kind::acknowledge;
+            c.user = n;
+            c.text = std::string(at.topic->name.view());
+            c.number = static_cast<std::size_t>(at.next - 1);
+            step(c);
+            any = true;
+        }
+    return any;
 }
 
 inline void schedule::everybody_leaves() {

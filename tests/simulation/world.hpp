@@ -180,6 +180,14 @@ inline outcome world::perform(const command& c) {
     case kind::advance: test::virtual_clock::advance(std::chrono::milliseconds(c.number)); break;
     case kind::watch: core_.forget_progress(); break;
     case kind::excuse: core_.excuse_stalled(); break;
+    case kind::acknowledge: {
+        pusher::error_code ec;
+        core_.acknowledge(all_[c.user].base(), c.text, c.number, ec);
+        if (ec)
+            o.error = ec.message();
+        break;
+    }
+    case kind::repeat: core_.repeat_late(); break;
     }
     look_for_early_end();
     --depth_;
@@ -244,6 +252,7 @@ inline void world::subscribe(const command& c, outcome& o) {
     options.type = c.type;
     options.echo = c.echo;
     options.overflow = c.overflow;
+    options.acknowledge = c.acknowledge;
     options.history = c.history;
     options.resume = c.resume;
     pusher::error_code ec;
@@ -339,6 +348,7 @@ inline void world::check() {
     same("dropped_undeliverable", is.dropped_undeliverable, due.dropped_undeliverable);
     same("dropped_conflated", is.dropped_conflated, due.dropped_conflated);
     same("dropped_expired", is.dropped_expired, due.dropped_expired);
+    same("redelivered", is.redelivered, due.redelivered);
     same("handler_exceptions", is.handler_exceptions, due.handler_exceptions);
     same("handlers that threw, seen", threw_, due.handler_exceptions);
     same("turns", is.turns, due.turns);

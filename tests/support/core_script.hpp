@@ -43,8 +43,9 @@ struct virtual_clock {
 };
 
 /// `topic=payload`, `topic:type=payload`, with history `topic@offset=payload`.
+/// Begins with `~` if it was sent before.
 inline std::string text_of(const pusher::message& m) {
-    std::string text(m.topic());
+    auto text = (m.redelivered() ? "~" : "") + std::string(m.topic());
     if (!m.type().empty())
         text.append(":").append(m.type());
     if (m.position())

@@ -135,6 +135,8 @@ private:
     bool answer(const native_incoming& in);
     void greeted(client_request& r, const native_incoming& in);
     void undo(const client_subscription& s);
+    void acknowledge(client_subscription& s);
+    void handled();
     void subscribed(client_request& r, const native_reply& reply);
     void restored(client_request& r, const native_reply& reply);
 
@@ -152,6 +154,7 @@ private:
 
     std::shared_ptr<client_run_op> run_;
     std::shared_ptr<client_receive_op> receiver_;
+    std::optional<pinned_message> received_; ///< by the user, who has not asked for the next yet
     std::shared_ptr<client_connection> connection_;
 
     std::deque<client_request> unsent_;

@@ -32,7 +32,8 @@ struct client_request {
         restore, ///< a subscription on a new connection
         subscribe,
         unsubscribe,
-        publish
+        publish,
+        acknowledge
     };
 
     kind what;
@@ -45,7 +46,7 @@ struct client_request {
     std::shared_ptr<client_unsubscribe_op> unsubscribe{};
     std::shared_ptr<client_publish_op> publish{};
 
-    std::unique_ptr<client_subscription> subscription{}; ///< of restore, subscribe and unsubscribe
+    std::unique_ptr<client_subscription> subscription{}; ///< of all but publish
     std::size_t history = 0;                             ///< of subscribe
     std::optional<topic_position> resume{};              ///< of restore and subscribe
     bool incomplete = false;   ///< of restore: the hub has no history any more to resume from

@@ -45,9 +45,18 @@ struct client_subscription {
     /// Where it began: what is later, and not later than `position`, has been received.
     std::optional<topic_position> begin{};
 
+    /// At least once: what the user has dealt with is acknowledged, one request at a time.
+    bool acknowledge = false;
+    std::uint64_t handled = 0;      ///< offset up to which all was dealt with; in the epoch of `position`
+    std::uint64_t acknowledged = 0; ///< offset that the hub was told
+    bool acknowledging = false;     ///< and has not answered yet
+
     /// It is asked for anew on a new connection, and not answered yet.
     bool restoring = false;
 
+    [[nodiscard]] bool must_acknowledge() const noexcept {
+        return acknowledge && !acknowledging && !restoring && handled > acknowledged;
+    }
     [[nodiscard]] client_subscription_name name() const noexcept { return {match, topic, type}; }
 };
 
@@ -87,6 +96,21 @@ public:
     /// under way brings it again, in its order.
     [[nodiscard]] bool
     accept(std::string_view topic, std::string_view type, const std::optional<topic_position>& position);
+
+    /// The user has dealt with a message. Calls `f` with each subscription that has to say so to the hub.
+    template <class F>
+    void handled(const message& m, F&& f) {
+        if (!m.position())
+            return;
+        for_exact(m.topic(), [&](client_subscription& s) {
+            if (!s.acknowledge || (!s.type.empty() && s.type != m.type()) || !s.position ||
+                s.position->epoch != m.position()->epoch)
+                return;
+            s.handled = std::max(s.handled, m.position()->offset);
+            if (s.must_acknowledge())
+                f(s);
+        });
+    }
 
     /// Messages were lost on the way here, and the user is told: no resume is to bring them, as far as that
     /// can be said without losing others.

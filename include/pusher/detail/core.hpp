@@ -1,9 +1,11 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/acknowledgement_params.hpp>
 #include <pusher/config.hpp>
 #include <pusher/detail/filter_table.hpp>
 #include <pusher/detail/subscriber.hpp>
+#include <pusher/detail/timer_queue.hpp>
 #include <pusher/detail/topic_table.hpp>
 #include <pusher/detail/turn.hpp>
 #include <pusher/error.hpp>
@@ -31,6 +33,7 @@ struct core_params {
     history_params history;
     std::function<history_params(std::string_view)> history_for; ///< instead of `history`, by topic
     std::vector<topic_policy> topic_policies;
+    acknowledgement_params acknowledgement;
     std::size_t topics = 1'000'000;   ///< with state, and levels of filters
     std::size_t subscriptions = 1024; ///< of one queue subscriber
     std::size_t message_bytes = 1024 * 1024;
@@ -119,6 +122,16 @@ public:
         std::string_view uid, std::string_view label, std::string_view payload,
         const publish_options& o = {});
 
+    // ---- acknowledgements: impl/core_acknowledge.hpp
+
+    /// A subscriber has dealt with a topic's messages up to that offset.
+    /// \param ec `not_found`: no subscription of it acknowledges there; `invalid_message`: it was not sent.
+    void acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offset, error_code& ec);
+    /// Sends again what is late.
+    void repeat_late();
+    /// When something may be late: call `repeat_late` then. `max`: nothing is waited for.
+    [[nodiscard]] steady_time next_late() const noexcept { return late_.next_deadline(); }
+
     // ---- delivery: impl/core_flush.hpp
 
     /// Ends the turn: writes to everybody who has something to get, and lets those who catch up read on.
@@ -140,9 +153,11 @@ public:
     void handler_threw(const subscriber_info& who, std::string_view topic);
     /// Whether something waits for the end of the turn.
     [[nodiscard]] bool turn_pending() const noexcept { return !turn_.empty(); }
-    /// The turn's messages that one subscriber has not been given yet.
-    [[nodiscard]] bool has_pending(const queue_subscriber& s) const noexcept {
-        return turn_.has(s.slot) || (s.box && !s.box->empty());
+    /// Whether something is for a subscriber that it may have and has not got yet.
+    [[nodiscard]] bool has_pending(const queue_subscriber& s) const {
+        bool again = false;
+        return turn_.has(s.slot) || (s.box && !s.box->empty()) ||
+               (s.catching && next_to_read(s, again) != nullptr);
     }
 
     [[nodiscard]] const core_counters& counters() const noexcept { return counters_; }
@@ -212,6 +227,7 @@ private:
     std::optional<std::size_t> find_sub(const subscriber_base& s, const group& g) const noexcept;
     void join(subscriber_base& s, std::size_t sub, bool no_echo);
     void change(subscriber_base& s, std::size_t sub, const subscribe_options& o);
+    bool acknowledges(const subscriber_base& s, std::size_t sub) const noexcept;
     void set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow);
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
@@ -296,12 +312,16 @@ private:
     }
     void shed(topic_state& t);
     void shed(queue_subscriber& s);
-    void count_drop(const subscriber_base& s, const run& r, drop_cause why);
+    void count_drop(const subscriber_base& s, std::string_view topic, drop_cause why);
+    void count_drop(const subscriber_base& s, const run& r, drop_cause why) {
+        count_drop(s, r.topic().view(), why);
+    }
     /// For the outbox of `s`: counts what it drops, and notes it for a gap marker.
     auto lose(queue_subscriber& s, drop_cause why) {
         return [this, &s, why](const run& r, std::uint32_t index) {
             s.box->add_gap(gap_of(r, index));
             count_drop(s, r, why);
+            forget_sent(s, r, index);
         };
     }
     static pending_gap gap_of(const run& r, std::uint32_t index) {
@@ -320,7 +340,7 @@ private:
     // catching up: impl/core_catchup.hpp
     void start_cursor(std::unique_ptr<cursor> c);
     void stop_cursor(subscriber_base& s, std::uint32_t group_id);
-    void stop_cursors(subscriber_base& s);
+    std::vector<group*> stop_cursors(subscriber_base& s);
     void forget(const cursor& c);
     bool relied_on(const subscriber_base& s, const cursor& c) const;
     bool for_live(const subscriber_base& s, const run& r, std::uint32_t index) const;
@@ -332,12 +352,25 @@ private:
     bool tell_gaps(handler_subscriber& s);
     void read_on(subscriber_base& s);
     void go_live(subscriber_base& s);
+    cursor* next_to_read(const subscriber_base& s, bool& again) const;
+    bool reads_on(const subscriber_base& s) const;
+    static bool
+    asks_for(const cursor& c, const subscriber_base& s, const run& r, std::uint32_t index) noexcept {
+        return c.group != cursor::no_group && (c.type.empty() || c.type.view() == r.type_of(index)) &&
+               !(c.no_echo && r.at(index).publisher == s.id);
+    }
     bool wants(
         const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
         std::uint64_t offset) const;
     void tell_gap(subscriber_base& s, pending_gap g);
     void lose_to_cursor(subscriber_base& s, const run& r, std::uint32_t index, drop_cause why);
     void trimmed(topic_state& t, const history::place& p, std::uint64_t offset);
+
+    // acknowledgements: impl/core_acknowledge.hpp
+    void watch(cursor& c);
+    void sent(cursor& c, const in_flight::entry& e);
+    std::optional<std::size_t> repeat(queue_subscriber& s, cursor& c);
+    void forget_sent(subscriber_base& s, const run& r, std::uint32_t index);
 
     core_params params_;
     memory_account_ptr account_{new memory_account};
@@ -366,6 +399,7 @@ private:
     std::vector<std::uint32_t> selected_replies_;
     scratch room_;
     core_counters counters_;
+    timer_queue late_{std::chrono::milliseconds(1)};
     std::vector<std::uint32_t> aging_;   ///< groups of topics whose history has an age limit
     std::size_t next_aging_ = 0;         ///< whose turn it is to be looked at
     std::uint64_t expired_sequence_ = 0; ///< the newest message of those histories that are gone
@@ -386,6 +420,7 @@ private:
 #include <pusher/detail/impl/core_templates.hpp>
 
 #if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/detail/impl/core_acknowledge.hpp>
 #include <pusher/detail/impl/core_catchup.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>

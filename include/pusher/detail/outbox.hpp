@@ -36,6 +36,7 @@ struct scratch {
     };
 
     std::string bytes;
+    std::string again; ///< one frame
     std::vector<std::uint32_t> ends;
     std::vector<frame> frames;
     std::vector<header> headers;
@@ -49,12 +50,20 @@ class outbox {
 public:
     explicit outbox(memory_account_ptr account = {}) noexcept : own_(std::move(account)) {}
 
+    /// How a message is to be dealt with.
+    enum class handling : std::uint8_t {
+        plain,
+        acknowledged, ///< the subscriber will acknowledge it: it does not give way to others
+        again         ///< the same, and it is marked as sent before
+    };
+
     /// Adds a message, or counts it on to the last slice.
-    void add(const run_ptr& r, std::uint32_t index) {
-        if (!slices_.empty() && slices_.back().messages == r && slices_.back().to == index)
+    void add(const run_ptr& r, std::uint32_t index, handling as = handling::plain) {
+        if (!slices_.empty() && slices_.back().messages == r && slices_.back().to == index &&
+            slices_.back().as == as)
             ++slices_.back().to;
         else
-            push(r, index, index + 1);
+            push(r, index, index + 1, as);
         ++messages_;
         bytes_ += r->at(index).size();
         note_expiry(*r, index, index + 1);
@@ -72,7 +81,7 @@ public:
 
     /// Adds one frame of the session's own: a reply.
     void add_reply(std::string_view reply) {
-        slices_.push_back({nullptr, 0, static_cast<std::uint32_t>(reply.size()), 0});
+        slices_.push_back({nullptr, 0, static_cast<std::uint32_t>(reply.size()), 0, handling::plain});
         replies_.append(reply);
     }
 
@@ -145,8 +154,7 @@ public:
     /// \param dropped called with the run and the index, before it is gone.
     template <class F>
     bool drop_oldest(F&& dropped) {
-        const auto at = std::find_if(
-            slices_.begin(), slices_.end(), [](const slice& s) { return s.messages != nullptr; });
+        const auto at = std::find_if(slices_.begin(), slices_.end(), gives_way);
         if (at == slices_.end())
             return false;
         forget_one(*at, at->from);
@@ -158,8 +166,7 @@ public:
 
     template <class F>
     bool drop_newest(F&& dropped) {
-        const auto at = std::find_if(
-            slices_.rbegin(), slices_.rend(), [](const slice& s) { return s.messages != nullptr; });
+        const auto at = std::find_if(slices_.rbegin(), slices_.rend(), gives_way);
         if (at == slices_.rend())
             return false;
         forget_one(*at, at->to - 1);
@@ -169,10 +176,25 @@ public:
         return true;
     }
 
-    /// The message that was added last. Only if there are any.
+    /// Takes all messages out, those too that do not give way, and the replies.
+    template <class F>
+    void drop_all(F&& dropped) {
+        for (auto& s : slices_)
+            if (s.messages) {
+                for (auto i = s.from; i != s.to; ++i)
+                    dropped(*s.messages);
+                release(s);
+            }
+        slices_.clear();
+        replies_.clear();
+        replies_taken_ = messages_ = bytes_ = pinned_ = 0;
+    }
+
+    /// The message that was added last, of those that may give way. Null: there is none.
     [[nodiscard]] std::pair<const run*, std::uint32_t> newest() const noexcept {
-        const auto at = std::find_if(
-            slices_.rbegin(), slices_.rend(), [](const slice& s) { return s.messages != nullptr; });
+        const auto at = std::find_if(slices_.rbegin(), slices_.rend(), gives_way);
+        if (at == slices_.rend())
+            return {nullptr, 0};
         return {at->messages.get(), at->to - 1};
     }
 
@@ -278,8 +300,9 @@ public:
             return false;
         const auto r = next->messages;
         const auto index = next->from;
+        const bool again = next->as == handling::again;
         pop_front();
-        f(r->view(index, at.sequence_epoch, headers));
+        f(r->view(index, at.sequence_epoch, headers, again));
         return true;
     }
 
@@ -289,9 +312,17 @@ private:
         run_ptr messages;
         std::uint32_t from;
         std::uint32_t to;
-        std::size_t charge; ///< what the run holds; 0 where the slice before has the same
+        std::uint32_t charge; ///< what the run holds; 0 where the slice before has the same
+        handling as;
     };
     using slices = std::deque<slice>;
+
+    [[nodiscard]] static std::uint32_t charge_of(const run& r) noexcept {
+        return static_cast<std::uint32_t>(r.footprint()); // a run's places are numbers of 32 bits
+    }
+    [[nodiscard]] static bool gives_way(const slice& s) noexcept {
+        return s.messages && s.as == handling::plain;
+    }
 
     [[nodiscard]] bool pins_too_much() const noexcept {
         return pinned_ > 4 * (bytes_ + messages_ * run::overhead) + 32 * 1024;
@@ -302,14 +333,14 @@ private:
         boost::unordered_flat_set<const run*> charged;
         pinned_ = 0;
         for (auto& s : slices_) {
-            s.charge = s.messages && charged.insert(s.messages.get()).second ? s.messages->footprint() : 0;
+            s.charge = s.messages && charged.insert(s.messages.get()).second ? charge_of(*s.messages) : 0;
             pinned_ += s.charge;
         }
     }
 
-    void push(const run_ptr& r, std::uint32_t from, std::uint32_t to) {
-        const auto charge = !slices_.empty() && slices_.back().messages == r ? 0 : r->footprint();
-        slices_.push_back({r, from, to, charge});
+    void push(const run_ptr& r, std::uint32_t from, std::uint32_t to, handling as = handling::plain) {
+        const auto charge = !slices_.empty() && slices_.back().messages == r ? 0 : charge_of(*r);
+        slices_.push_back({r, from, to, charge, as});
         pinned_ += charge;
     }
 
@@ -368,6 +399,8 @@ private:
 
     void put_gap(const encoding& as, std::size_t index, scratch& room);
     void fill(const encoding& as, std::uint64_t epoch, scratch& room);
+    static std::string_view
+    frame_of(const slice& s, std::uint32_t index, const encoding& as, std::uint64_t epoch, scratch& room);
 
     slices slices_;
     std::string replies_; ///< frames of replies back to back; those before `replies_taken_` are gone
@@ -387,6 +420,16 @@ inline void outbox::put_gap(const encoding& as, std::size_t index, scratch& room
         {frame::kind::gap, static_cast<std::uint32_t>(room.bytes.size()), static_cast<std::uint32_t>(index)});
 }
 
+/// Valid until the next call.
+inline std::string_view outbox::frame_of(
+    const slice& s, std::uint32_t index, const encoding& as, std::uint64_t epoch, scratch& room) {
+    if (s.as != handling::again)
+        return s.messages->encode(as, epoch).frame(index);
+    room.again.clear(); // few of them, and not as others get it
+    as.push(s.messages->view(index, epoch, room.headers, true), room.again);
+    return room.again;
+}
+
 inline void outbox::fill(const encoding& as, std::uint64_t epoch, scratch& room) {
     room.bytes.clear();
     room.frames.clear();
@@ -398,11 +441,10 @@ inline void outbox::fill(const encoding& as, std::uint64_t epoch, scratch& room)
             reply_at += s.to;
             room.frames.push_back({frame::kind::queued, static_cast<std::uint32_t>(room.bytes.size()), 0});
         } else {
-            const auto& encoded = s.messages->encode(as, epoch);
             for (auto i = s.from; i != s.to; ++i) {
                 if (room.bytes.size() >= scratch::write_size)
                     return;
-                const auto bytes = encoded.frame(i);
+                const auto bytes = frame_of(s, i, as, epoch, room);
                 if (bytes.empty()) // what the encoding cannot carry is dealt with when it is the first
                     return;
                 const auto g = gaps_.before(s.messages->topic(), s.messages->at(i).sequence);
@@ -434,13 +476,15 @@ void outbox::take_out(Gone&& gone, Dropped&& dropped) {
         }
         const auto& r = *s->messages;
         for (auto i = s->to; i-- != s->from;) {
-            if (gone(r, i)) {
+            if (gone(r, i, s->as)) {
                 forget_one(*s, i);
                 dropped(r, i);
-            } else if (!kept.empty() && kept.front().messages == s->messages && kept.front().from == i + 1) {
+            } else if (
+                !kept.empty() && kept.front().messages == s->messages && kept.front().from == i + 1 &&
+                kept.front().as == s->as) {
                 --kept.front().from; // what stays together stays one slice
             } else {
-                kept.push_front({s->messages, i, i + 1, 0});
+                kept.push_front({s->messages, i, i + 1, 0, s->as});
             }
         }
     }
@@ -457,8 +501,9 @@ void outbox::conflate(std::uint64_t hash_seed, Applies&& applies, Dropped&& drop
     const auto hash = [of = text_hash(hash_seed)](const name& n) { return of(n.first) * 31 + of(n.second); };
     boost::unordered_flat_set<name, decltype(hash)> newer(0, hash);
     take_out(
-        [&](const run& r, std::uint32_t i) {
-            return applies(r, i) && !newer.emplace(r.topic().view(), r.key_of(i)).second;
+        [&](const run& r, std::uint32_t i, handling as) {
+            return as == handling::plain && applies(r, i) &&
+                   !newer.emplace(r.topic().view(), r.key_of(i)).second;
         },
         dropped);
 }
@@ -469,7 +514,7 @@ void outbox::expire(steady_time now, Dropped&& dropped) {
         return;
     next_expiry_ = steady_time::max();
     take_out(
-        [&](const run& r, std::uint32_t i) {
+        [&](const run& r, std::uint32_t i, handling) {
             if (r.expired(i, now))
                 return true;
             next_expiry_ = std::min(next_expiry_, r.expiry(i));
@@ -498,7 +543,7 @@ std::size_t outbox::drain(
         }
         for (; !slices_.empty() && slices_.front().messages; pop_front()) {
             const auto& s = slices_.front();
-            if (!s.messages->encode(as, epoch).frame(s.from).empty())
+            if (!frame_of(s, s.from, as, epoch, room).empty())
                 break;
             gaps_.add(on_failed(*s.messages, s.from));
         }
@@ -517,7 +562,7 @@ std::size_t outbox::drain(
             if (begin >= taken && f.end != begin)
                 break;
             const bool is_message = f.what == frame::kind::queued && slices_.front().messages;
-            if (f.end > taken && is_message)
+            if (f.end > taken && is_message && slices_.front().as != handling::again)
                 set_rest(
                     slices_.front().messages, slices_.front().from, static_cast<std::uint32_t>(taken - begin),
                     as, epoch);

@@ -151,8 +151,9 @@ public:
     }
 
     /// A view of a message; `headers` is where its header views are kept.
-    [[nodiscard]] message
-    view(std::size_t i, std::uint64_t sequence_epoch, std::vector<header>& headers) const {
+    [[nodiscard]] message view(
+        std::size_t i, std::uint64_t sequence_epoch, std::vector<header>& headers,
+        bool redelivered = false) const {
         const auto& e = entries_[i];
         std::string_view rest = std::string_view(bytes_).substr(e.begin, e.size());
         auto take = [&rest](std::size_t n) {
@@ -180,6 +181,7 @@ public:
         if (in_history())
             m.position = topic_position{epoch_, offset_of(i)};
         m.receive_time = receive_time_;
+        m.redelivered = redelivered;
         return message(m);
     }
 

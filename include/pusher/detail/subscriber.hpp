@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/group.hpp>
+#include <pusher/detail/in_flight.hpp>
 #include <pusher/detail/outbox.hpp>
 #include <pusher/detail/topic_table.hpp>
 #include <pusher/observer.hpp>
@@ -10,6 +11,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,6 +51,7 @@ struct cursor {
     std::uint64_t born;          ///< the broker's sequence when it subscribed
     std::uint64_t owed;          ///< offset from which on what it does not get is a loss
     shared_text type;
+    std::unique_ptr<in_flight> sent{}; ///< of a subscription that acknowledges; it never goes live
 
     void skip_to(std::uint64_t offset) noexcept {
         if (offset <= next)
@@ -168,6 +171,7 @@ struct core_counters {
     std::uint64_t dropped_conflated = 0;
     std::uint64_t dropped_expired = 0;
     std::uint64_t dropped_memory = 0;
+    std::uint64_t redelivered = 0; ///< not acknowledged in time, and sent again
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0;
 };

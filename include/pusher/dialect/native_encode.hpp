@@ -130,6 +130,8 @@ inline void write_native_push(json_writer& w, const message& m) {
     }
     if (m.position())
         write_native_position(w, *m.position());
+    if (m.redelivered())
+        w.literal(",\"redelivered\":true");
     w.literal("}}");
 }
 

@@ -64,8 +64,11 @@ struct native_ack {
 
 /// See `native_refusal(const native_request&)`.
 [[nodiscard]] inline std::string_view native_refusal(const native_subscribe& s) noexcept {
-    if (s.ack)
-        return "params.ack is not supported yet: no subscription here waits for acknowledgements";
+    if (s.ack && s.match == match_mode::filter)
+        return "params.ack needs an exact topic: what is acknowledged is an offset in one topic";
+    if (s.ack && s.overflow && *s.overflow != overflow_policy::spill &&
+        *s.overflow != overflow_policy::disconnect)
+        return "params.ack goes with the overflow \"spill\" or \"disconnect\" only: nothing of it is dropped";
     if (!s.durable.empty())
         return "params.durable is not supported yet: a subscription ends with its session";
     if (s.resume && s.match == match_mode::filter)

@@ -195,8 +195,6 @@ private:
     switch (r.action) {
     case native_action::subscribe: return native_refusal(r.subscribe);
     case native_action::publish: return native_refusal(r.publish);
-    case native_action::ack:
-        return "ack is not supported yet: no subscription here waits for acknowledgements";
     default: return {};
     }
 }

@@ -27,6 +27,12 @@ PUSHER_DECL broker_params checked(broker_params p) {
         "broker_params: outbox.reply_bytes is not 1 to 1 GiB");
     require(p.history.messages <= 10'000'000, "broker_params: history.messages is over 10,000,000");
     require(p.history.bytes >= 1, "broker_params: history.bytes is 0");
+    require(
+        p.acknowledgement.window >= 1 && p.acknowledgement.window <= 65'536,
+        "broker_params: acknowledgement.window is not 1 to 65,536");
+    require(
+        p.acknowledgement.timeout >= 10ms && p.acknowledgement.timeout <= 24h,
+        "broker_params: acknowledgement.timeout is not 10 ms to 24 h");
     for (const auto& policy : p.topic_policies)
         require(is_valid_filter(policy.filter), "broker_params: topic_policies holds an invalid filter");
     require(
@@ -59,6 +65,7 @@ PUSHER_DECL core_params core_params_of(const broker_params& p) {
     c.history = p.history;
     c.history_for = p.history_for;
     c.topic_policies = p.topic_policies;
+    c.acknowledgement = p.acknowledgement;
     c.topics = p.topics;
     c.subscriptions = p.subscriptions;
     c.memory_bytes = p.memory_bytes;
@@ -103,6 +110,14 @@ PUSHER_DECL void broker_core::flush() {
     for (auto ending = std::exchange(closing_, {}); const auto& s : ending)
         close_now(*s);
     check_waiters();
+    watch_late(); // by what was sent just now
+}
+
+PUSHER_DECL void broker_core::watch_late() {
+    if (const auto late = core_.next_late(); late != detail::steady_time::max())
+        services_->arm(late_, late);
+    else
+        services::cancel(late_);
 }
 
 // ---- in process
@@ -284,7 +299,7 @@ PUSHER_DECL void broker_core::drain_on() {
         if (!b.remote)
             return;
         auto& s = static_cast<detail::session&>(b);
-        if (!core_.has_pending(s) && !s.catching)
+        if (!core_.has_pending(s))
             close(s, close_reason::from(errc::stopped));
     });
     std::vector<detail::session_ptr> undecided;
@@ -316,6 +331,7 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.dropped_conflated = c.dropped_conflated;
     s.dropped_expired = c.dropped_expired;
     s.dropped_memory = c.dropped_memory;
+    s.redelivered = c.redelivered;
     s.memory_bytes = core_.memory();
     s.handler_exceptions = c.handler_exceptions;
     s.turns = c.turns;

@@ -126,6 +126,7 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.history = static_cast<std::size_t>(r.subscribe.history);
         o.resume = r.subscribe.resume;
         o.overflow = r.subscribe.overflow;
+        o.acknowledge = r.subscribe.ack;
         error_code ec;
         const auto result = core_.subscribe(s, r.subscribe.topic, o, ec);
         if (ec)
@@ -153,6 +154,15 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
             return fail(s, r, receipt.error.message());
         with.receipt = native_receipt{receipt.matched, receipt.position};
         return reply(s, r, with);
+    }
+    case native_action::ack: {
+        error_code ec;
+        core_.acknowledge(s, r.ack.topic, r.ack.offset, ec);
+        if (ec == errc::not_found)
+            return fail(s, r, "no subscription of this session to that topic acknowledges");
+        if (ec)
+            return fail(s, r, "that offset has not been sent");
+        return reply(s, r);
     }
     default: return reply(s, r);
     }

@@ -40,9 +40,7 @@ PUSHER_DECL void session::at_writable() {
     broker->check_waiters();
 }
 
-PUSHER_DECL bool session::caught_up() const noexcept {
-    return !owner || (!owner->has_pending(*this) && !catching);
-}
+PUSHER_DECL bool session::caught_up() const noexcept { return !owner || !owner->has_pending(*this); }
 
 PUSHER_DECL void session::at_closed(const close_reason& reason) {
     if (broker)

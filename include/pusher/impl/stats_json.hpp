@@ -45,6 +45,7 @@ inline std::string stats_json(const broker_stats& s) {
         {"dropped_expired", s.dropped_expired},
         {"dropped_memory", s.dropped_memory},
         {"memory_bytes", s.memory_bytes},
+        {"redelivered", s.redelivered},
         {"handler_exceptions", s.handler_exceptions},
         {"accept_errors", s.accept_errors},
         {"turns", s.turns},

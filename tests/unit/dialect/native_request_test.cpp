@@ -477,8 +477,13 @@ TEST_CASE("native request: what is not built is refused, with the reason", "[nat
     CHECK(refusal(subscribe(R"("topic":"a","resume":{"epoch":"0000000000000001","offset":3},"history":0)"))
               .empty());
     CHECK(
-        refusal(subscribe(R"("topic":"a","ack":true)")) ==
-        "params.ack is not supported yet: no subscription here waits for acknowledgements");
+        refusal(subscribe(R"("topic":"a","ack":true,"match":"filter")")) ==
+        "params.ack needs an exact topic: what is acknowledged is an offset in one topic");
+    CHECK(
+        refusal(subscribe(R"("topic":"a","ack":true,"overflow":"conflate")")) ==
+        "params.ack goes with the overflow \"spill\" or \"disconnect\" only: nothing of it is dropped");
+    CHECK(refusal(subscribe(R"("topic":"a","ack":true,"overflow":"spill")")).empty());
+    CHECK(refusal(subscribe(R"("topic":"a","ack":true)")).empty());
     CHECK(
         refusal(subscribe(R"("topic":"a","durable":"x")")) ==
         "params.durable is not supported yet: a subscription ends with its session");
@@ -500,8 +505,6 @@ TEST_CASE("native request: what is not built is refused, with the reason", "[nat
     CHECK(
         refusal(publish(R"("topic":"a","payload":1,"ttl":8640000001)")) ==
         "params.ttl is over 8640000000: that is 100 days in milliseconds");
-    CHECK(
-        refusal(R"({"action":"ack","params":{"topic":"a","offset":1}})") ==
-        "ack is not supported yet: no subscription here waits for acknowledgements");
+    CHECK(refusal(R"({"action":"ack","params":{"topic":"a","offset":1}})").empty());
     CHECK(refusal(R"({"action":"ping"})").empty());
 }

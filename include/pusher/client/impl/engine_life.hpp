@@ -385,8 +385,12 @@ PUSHER_DECL void client_engine::turn() {
 PUSHER_DECL void client_engine::hand_over() {
     if (receiver_ && receiver_->done()) // cancelled; what is queued stays for the next
         receiver_.reset();
-    if (receiver_ && !inbox_.empty())
-        std::exchange(receiver_, nullptr)->complete({}, inbox_.take());
+    if (receiver_ && !inbox_.empty()) {
+        auto event = inbox_.take();
+        if (const auto* const m = std::get_if<pinned_message>(&event))
+            received_ = *m;
+        std::exchange(receiver_, nullptr)->complete({}, std::move(event));
+    }
     if (receiver_ && closed_)
         std::exchange(receiver_, nullptr)->complete(errc::closed, {});
     if ((held_back_ && !inbox_.crowded()) || (connection_ && connection_->paused() && inbox_.low()))
@@ -397,6 +401,7 @@ PUSHER_DECL void client_engine::receive(std::shared_ptr<client_receive_op> op) {
     if (receiver_ && !receiver_->done())
         return op->complete(errc::receive_pending, {});
     receiver_ = std::move(op);
+    handled();
     hand_over();
 }
 

@@ -73,6 +73,7 @@ PUSHER_DECL native_request make_subscribe(
     text.subscribe.match = s.match;
     text.subscribe.echo = s.echo;
     text.subscribe.overflow = s.overflow;
+    text.subscribe.ack = s.acknowledge;
     text.subscribe.history = history;
     text.subscribe.resume = resume;
     return text;
@@ -109,7 +110,10 @@ PUSHER_DECL void client_engine::subscribe(
         return refuse(exact ? errc::invalid_topic : errc::invalid_filter);
     if (!is_valid_type(o.type))
         return refuse(errc::invalid_type);
-    if ((!exact && (o.history != 0 || o.resume)) || (o.history != 0 && o.resume))
+    const bool drops =
+        o.overflow && *o.overflow != overflow_policy::spill && *o.overflow != overflow_policy::disconnect;
+    if ((!exact && (o.history != 0 || o.resume || o.acknowledge)) || (o.history != 0 && o.resume) ||
+        (o.acknowledge && drops))
         return refuse(errc::unsupported);
     if (!has_room_for({o.match, topic, o.type}))
         return refuse(errc::too_many_subscriptions);
@@ -117,6 +121,7 @@ PUSHER_DECL void client_engine::subscribe(
     auto r = make(client_request::kind::subscribe);
     r.subscription = std::make_unique<client_subscription>(
         client_subscription{std::string(topic), std::string(o.type), o.match, o.echo, o.overflow});
+    r.subscription->acknowledge = o.acknowledge;
     r.history = o.history;
     r.resume = o.resume;
     append_native_request(r.text, make_subscribe(std::to_string(r.id), *r.subscription, o.history, o.resume));
@@ -361,6 +366,13 @@ PUSHER_DECL bool client_engine::answer(const native_incoming& in) {
         if (r.unsubscribe)
             r.unsubscribe->complete(refusal);
         break;
+    case kind::acknowledge:
+        if (auto* const s = subscriptions_.find(r.subscription->name())) {
+            s->acknowledging = false;
+            if (s->must_acknowledge())
+                acknowledge(*s);
+        }
+        break;
     case kind::publish:
         if (refusal)
             r.complete(refusal, reply.error_message);
@@ -404,6 +416,35 @@ PUSHER_DECL void client_engine::undo(const client_subscription& s) {
     schedule();
 }
 
+/// Tells the hub what the user has dealt with. One request at a time: what comes meanwhile is told by the
+/// next.
+PUSHER_DECL void client_engine::acknowledge(client_subscription& s) {
+    s.acknowledging = true;
+    s.acknowledged = s.handled;
+    auto r = make(client_request::kind::acknowledge);
+    r.subscription = std::make_unique<client_subscription>(client_subscription{s.topic, s.type, s.match});
+    const auto id = std::to_string(r.id);
+    native_request text;
+    text.request_id = id;
+    text.action = native_action::ack;
+    text.ack = {s.topic, s.acknowledged};
+    append_native_request(r.text, text);
+    unsent_.push_back(std::move(r));
+    schedule();
+}
+
+/// Who asks for the next message has dealt with the one before.
+PUSHER_DECL void client_engine::handled() {
+    if (!received_)
+        return;
+    const auto m = std::move(*received_);
+    received_.reset();
+    if (phase_ == phase::open)
+        subscriptions_.handled(*m, [this](client_subscription& s) { acknowledge(s); });
+    else
+        subscriptions_.handled(*m, [](client_subscription&) {});
+}
+
 PUSHER_DECL void client_engine::subscribed(client_request& r, const native_reply& reply) {
     const auto name = r.subscription->name();
     auto* const known = subscriptions_.find(name);
@@ -429,6 +470,7 @@ PUSHER_DECL void client_engine::subscribed(client_request& r, const native_reply
         // The hub has replaced the options where it was: nothing was skipped, and nothing comes again.
         known->echo = r.subscription->echo;
         known->overflow = r.subscription->overflow;
+        known->acknowledge = r.subscription->acknowledge;
         if (!known->position)
             known->position = known->begin = reply.position;
     } else {

@@ -30,10 +30,12 @@ PUSHER_DECL void client_subscriptions::remove(const client_subscription_name& na
 PUSHER_DECL void client_subscriptions::restored(
     client_subscription& s, bool recovered, const std::optional<topic_position>& newest) {
     s.restoring = false;
+    s.acknowledging = false;
     if (recovered)
         return;
     s.position = s.position ? begins(0, s.position, newest) : newest;
     s.begin = s.position;
+    s.handled = s.acknowledged = 0;
 }
 
 PUSHER_DECL bool client_subscriptions::accept(
@@ -53,6 +55,7 @@ PUSHER_DECL bool client_subscriptions::accept(
         if (!s.position || s.position->epoch != position->epoch) {
             s.begin = topic_position{position->epoch, position->offset - (position->offset != 0)};
             s.position = position;
+            s.handled = s.acknowledged = 0;
             wanted = true;
         } else if (s.position->offset < position->offset) {
             s.position = position;

@@ -4,6 +4,7 @@
 #include <pusher/detail/core.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace pusher::inline v0::detail {
 
@@ -33,6 +34,7 @@ PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     auto& c = **found;
     --groups_[group_id]->pins;
     c.group = cursor::no_group;
+    c.sent.reset();
     if (relied_on(s, c)) {
         c.skip_to(c.topic->past->after_sequence(c.born));
         if (c.next != c.topic->past->next_offset())
@@ -63,17 +65,22 @@ PUSHER_DECL void core::forget(const cursor& c) {
         c.topic->cursors.reset();
 }
 
-PUSHER_DECL void core::stop_cursors(subscriber_base& s) {
+/// \return the groups that the cursors have pinned, patterns before their types' groups: to be unpinned.
+PUSHER_DECL std::vector<group*> core::stop_cursors(subscriber_base& s) {
+    std::vector<group*> pinned;
     if (!s.catching)
-        return;
+        return pinned;
     for (const auto& c : s.catching->cursors) {
         forget(*c);
         if (c->group != cursor::no_group)
-            --groups_[c->group]->pins;
+            pinned.push_back(groups_[c->group]);
     }
+    std::stable_partition(
+        pinned.begin(), pinned.end(), [](const group* g) { return g->what != group::kind::typed; });
     s.catching->cursors.clear();
     if (s.catching->gaps.empty())
         s.catching.reset();
+    return pinned;
 }
 
 PUSHER_DECL void core::schedule_catchup(subscriber_base& s) {
@@ -116,7 +123,6 @@ PUSHER_DECL std::size_t core::count_catching(
 PUSHER_DECL bool core::wants(
     const subscriber_base& s, const topic_state& t, const run& r, std::uint32_t index,
     std::uint64_t offset) const {
-    const auto type = r.type_of(index);
     const auto& e = r.at(index);
     bool covered = false;
     for (const auto& c : s.catching->cursors) {
@@ -126,13 +132,12 @@ PUSHER_DECL bool core::wants(
         if (since_birth && r.addressed())
             return s.listed; // to everybody, and held back until its place came
         covered = covered || since_birth;
-        if (c->group != cursor::no_group && (c->type.empty() || c->type.view() == type) &&
-            !(c->no_echo && e.publisher == s.id))
+        if (asks_for(*c, s, r, index))
             return true;
     }
     // Its live subscriptions are not served from this topic meanwhile, so that order is kept and none comes
     // twice.
-    return covered && matches_live(s, r.topic().view(), type, e.publisher, e.sequence);
+    return covered && matches_live(s, r.topic().view(), r.type_of(index), e.publisher, e.sequence);
 }
 
 /// Whether a message is for a subscriber, apart from its subscriptions that catch up.
@@ -197,6 +202,48 @@ PUSHER_DECL bool core::tell_gaps(handler_subscriber& s) {
     return true;
 }
 
+/// The cursor that reads the oldest of what any of them may read next; null: there is nothing.
+/// \param again whether that is a message to be sent again.
+PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) const {
+    const auto& cursors = s.catching->cursors;
+    // While a window is full nothing more comes of its topic, so that order is kept.
+    const auto held = [&](const topic_state* t) {
+        return std::any_of(cursors.begin(), cursors.end(), [&](const auto& c) {
+            return c->sent && c->topic == t && c->sent->size() >= params_.acknowledgement.window;
+        });
+    };
+    const bool acknowledged =
+        std::any_of(cursors.begin(), cursors.end(), [](const auto& c) { return c->sent != nullptr; });
+    cursor* found = nullptr;
+    std::uint64_t first = 0;
+    for (const auto& c : cursors) {
+        const auto& past = *c->topic->past;
+        const bool repeats = c->sent && c->sent->repeats();
+        if (!repeats && (c->next == past.next_offset() || (acknowledged && held(c->topic))))
+            continue;
+        if (!repeats && c->next_sequence == 0) {
+            const auto p = past.at(c->next);
+            c->next_sequence = p.messages->at(p.index).sequence;
+        }
+        const auto sequence = repeats ? c->sent->next_again().sequence : c->next_sequence;
+        if (!found || sequence < first) {
+            found = c.get();
+            first = sequence;
+            again = repeats;
+        }
+    }
+    return found;
+}
+
+/// Whether a subscriber that catches up has something to do; those who acknowledge may have nothing for long.
+PUSHER_DECL bool core::reads_on(const subscriber_base& s) const {
+    bool again = false;
+    return next_to_read(s, again) ||
+           std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [](const auto& c) {
+               return !c->sent;
+           });
+}
+
 PUSHER_DECL void core::read_on(subscriber_base& s) {
     constexpr std::size_t most_read = 1024; // those of other types are read too
     auto* const queue = s.what == subscriber_base::kind::queue ? static_cast<queue_subscriber*>(&s) : nullptr;
@@ -218,28 +265,26 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
     std::size_t messages = 0;
     std::size_t bytes = 0;
     bool full = false;
+    bool idle = false;
     std::vector<header> headers;
     const auto now = params_.steady();
     for (std::size_t read = 0; read != most_read && messages < most_messages && bytes <= most_bytes; ++read) {
         // What it missed is told before what follows, and its own publishes may have made it miss some.
         if (!queue && !tell_gaps(static_cast<handler_subscriber&>(s)))
             return;
-        // The oldest of what any cursor reads next.
-        const cursor* oldest = nullptr;
-        for (const auto& c : s.catching->cursors) {
-            const auto& past = *c->topic->past;
-            if (c->next == past.next_offset())
-                continue;
-            if (c->next_sequence == 0) {
-                const auto p = past.at(c->next);
-                c->next_sequence = p.messages->at(p.index).sequence;
-            }
-            if (!oldest || c->next_sequence < oldest->next_sequence)
-                oldest = c.get();
-        }
+        bool again = false;
+        auto* const oldest = next_to_read(s, again);
         if (!oldest) {
             go_live(s);
+            idle = true;
             break;
+        }
+        if (again) {
+            if (const auto size = repeat(*queue, *oldest)) {
+                ++messages;
+                bytes += *size;
+            }
+            continue;
         }
         auto& t = *oldest->topic;
         const auto offset = oldest->next;
@@ -253,10 +298,15 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             break;
         }
         bool owed = false;
+        auto how = outbox::handling::plain;
         for (const auto& c : s.catching->cursors)
             if (c->topic == &t && c->next == offset) {
                 owed = owed || offset >= c->owed;
                 c->skip_to(offset + 1);
+                if (c->sent && wanted && !expired && asks_for(*c, s, *r, place.index)) {
+                    how = outbox::handling::acknowledged;
+                    sent(*c, {offset, r->at(place.index).sequence});
+                }
             }
         if (!wanted)
             continue;
@@ -268,7 +318,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
         ++messages;
         bytes += r->at(place.index).size();
         if (queue) {
-            box_of(*queue).add(r, place.index);
+            box_of(*queue).add(r, place.index, how);
         } else {
             s.last_sequence = std::max(s.last_sequence, r->at(place.index).sequence);
             dispatching_ = true;
@@ -286,15 +336,22 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             queue->at_queued();
         update_pressure(*queue);
     }
-    if (s.catching && !(queue && (queue->blocked || (!queue->to && (messages != 0 || full)))))
+    if (s.catching && !idle && !(queue && (queue->blocked || (!queue->to && (messages != 0 || full)))))
         schedule_catchup(s);
 }
 
 /// The hand-over: everything that was published has been read, and what comes now finds the subscriptions in
 /// their groups. Nothing can be published in between.
 PUSHER_DECL void core::go_live(subscriber_base& s) {
-    const auto done = std::move(s.catching);
-    for (const auto& c : done->cursors) {
+    auto& cursors = s.catching->cursors;
+    const auto end = std::stable_partition(cursors.begin(), cursors.end(), [](const auto& c) {
+        return c->sent || c->next != c->topic->past->next_offset();
+    });
+    const std::vector done(std::make_move_iterator(end), std::make_move_iterator(cursors.end()));
+    cursors.erase(end, cursors.end());
+    if (cursors.empty() && s.catching->gaps.empty())
+        s.catching.reset();
+    for (const auto& c : done) {
         forget(*c);
         if (c->group == cursor::no_group)
             continue;

@@ -280,7 +280,7 @@ PUSHER_DECL void core::park_selected(queue_subscriber& s, std::size_t skip, std:
 }
 
 /// Counts a message that is lost to a subscriber.
-PUSHER_DECL void core::count_drop(const subscriber_base& s, const run& r, drop_cause why) {
+PUSHER_DECL void core::count_drop(const subscriber_base& s, std::string_view topic, drop_cause why) {
     switch (why) {
     case drop_cause::overflow: ++counters_.dropped; break;
     case drop_cause::trimmed: ++counters_.dropped_trimmed; break;
@@ -291,7 +291,7 @@ PUSHER_DECL void core::count_drop(const subscriber_base& s, const run& r, drop_c
     case drop_cause::memory: ++counters_.dropped_memory; break;
     }
     if (observer_)
-        observer_->at_drop(s.info(), r.topic().view(), why);
+        observer_->at_drop(s.info(), topic, why);
 }
 
 /// \param why what is not spilled or conflated is dropped.
@@ -305,6 +305,8 @@ PUSHER_DECL void core::enforce_limits(queue_subscriber& s, const outbox_params& 
         const auto dropped = lose(s, why);
         // The arriving message's own policy decides; what arrived last is at the end.
         const auto newest = box.newest();
+        if (!newest.first)
+            break; // all that waits is to be acknowledged: it is little, and does not give way
         switch (policy_for(s, *newest.first, newest.second)) {
         case overflow_policy::drop_oldest: box.drop_oldest(dropped); break;
         case overflow_policy::drop_newest: box.drop_newest(dropped); break;
@@ -317,8 +319,8 @@ PUSHER_DECL void core::enforce_limits(queue_subscriber& s, const outbox_params& 
                 },
                 lose(s, drop_cause::conflated));
             // It walks over all that waits: that must not come with every message.
-            while (box.nearly_over(limits))
-                box.drop_oldest(dropped);
+            while (box.nearly_over(limits) && box.drop_oldest(dropped)) {
+            }
             if (box.over(limits))
                 box.drop_oldest(dropped);
             break;
@@ -346,8 +348,7 @@ PUSHER_DECL void core::overflow(queue_subscriber& s) {
 /// Counts what a session leaves behind.
 PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why) {
     if (s.box) {
-        while (s.box->drop_oldest([&](const run& r, std::uint32_t) { count_drop(s, r, why); })) {
-        }
+        s.box->drop_all([&](const run& r) { count_drop(s, r, why); });
         s.box.reset();
     }
     if (!flushing_)
@@ -445,6 +446,7 @@ PUSHER_DECL bool core::drain(queue_subscriber& s) {
         *s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); },
         [&](const run& r, std::uint32_t index) {
             count_drop(s, r, drop_cause::undeliverable);
+            forget_sent(s, r, index);
             return gap_of(r, index);
         });
     s.blocked = !s.box->empty();

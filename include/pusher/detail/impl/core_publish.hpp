@@ -120,6 +120,10 @@ PUSHER_DECL void core::appended_to_past(topic_state& t) {
         t.aging = true;
         aging_.push_back(t.id);
     }
+    if (t.cursors)
+        for (const auto* const c : *t.cursors)
+            if (c->sent) // it waits for what is new
+                schedule_catchup(*c->who);
     trim(t);
 }
 

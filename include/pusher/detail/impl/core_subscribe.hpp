@@ -333,6 +333,14 @@ core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflo
     s.has_overflow_option = true;
 }
 
+/// Whether a subscription does.
+PUSHER_DECL bool core::acknowledges(const subscriber_base& s, std::size_t sub) const noexcept {
+    return s.subs[sub].index == sub_ref::catching &&
+           std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
+               return c->group == s.subs[sub].group && c->sent;
+           });
+}
+
 /// Replaces a subscription's options where it is: nothing that it has a claim to is lost by that.
 PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscribe_options& o) {
     auto& ref = s.subs[sub];
@@ -365,7 +373,12 @@ PUSHER_DECL subscribe_result core::subscribe(
         ec = exact ? errc::invalid_topic : errc::invalid_filter;
     else if (!is_valid_type(o.type))
         ec = errc::invalid_type;
-    else if (!exact && (o.history != 0 || o.resume))
+    else if (!exact && (o.history != 0 || o.resume || o.acknowledge))
+        ec = errc::unsupported;
+    else if (
+        o.acknowledge &&
+        (s.what == subscriber_base::kind::handler ||
+         (o.overflow && *o.overflow != overflow_policy::spill && *o.overflow != overflow_policy::disconnect)))
         ec = errc::unsupported;
     if (ec)
         return {};
@@ -395,14 +408,14 @@ PUSHER_DECL subscribe_result core::subscribe(
     }
     auto* const topic = exact ? static_cast<topic_state*>(p) : nullptr;
     if (const bool spills = o.overflow == overflow_policy::spill;
-        !(topic && topic->past) && (o.history != 0 || o.resume || (exact && spills))) {
+        !(topic && topic->past) && (o.history != 0 || o.resume || o.acknowledge || (exact && spills))) {
         ec = errc::no_history;
         release(*p);
         return {};
     }
 
     const bool replays = topic && topic->past && (o.history != 0 || o.resume || resume_after);
-    if (existing && !replays) {
+    if (existing && !replays && acknowledges(s, *existing) == o.acknowledge) {
         change(s, *existing, o);
         subscribe_result unchanged;
         if (topic && topic->past)
@@ -463,10 +476,13 @@ PUSHER_DECL subscribe_result core::subscribe(
     if (o.history != 0 && !(result.recovered && *result.recovered)) {
         from = std::min(from, past.last(o.history, o.type));
     }
-    if (from != past.next_offset() || hold)
-        start_cursor(std::make_unique<cursor>(
-            cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, shared_text(o.type)}));
-    else
+    if (from != past.next_offset() || hold || o.acknowledge) {
+        auto c = std::make_unique<cursor>(
+            cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, shared_text(o.type)});
+        if (o.acknowledge)
+            c->sent = std::make_unique<in_flight>(*c);
+        start_cursor(std::move(c));
+    } else
         join(s, sub, !o.echo);
     return result;
 }
@@ -484,9 +500,10 @@ core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view ty
 }
 
 PUSHER_DECL void core::unsubscribe_all(subscriber_base& s) {
-    stop_cursors(s);
+    const auto pinned = stop_cursors(s);
     while (!s.subs.empty())
         unlink(s, s.subs.size() - 1);
+    unpin(pinned);
     s.subs.shrink_to_fit();
 }
 

@@ -65,6 +65,7 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
         },
         [&](const run& r, std::uint32_t index) {
             count_drop(s, r, drop_cause::expired);
+            forget_sent(s, r, index);
             return gap_of(r, index);
         });
     if (taken) {
@@ -74,7 +75,7 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
     }
     update_pressure(s);
     watch_memory();
-    if (s.catching && (!s.box || s.box->messages() <= s.limits->messages / 2))
+    if (s.catching && reads_on(s) && (!s.box || s.box->messages() <= s.limits->messages / 2))
         schedule_catchup(s);
     return taken;
 }
