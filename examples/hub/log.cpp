@@ -134,7 +134,7 @@ void log::at_handler_threw(const pusher::subscriber_info& who, std::string_view 
         std::rethrow_exception(e);
     } catch (const std::exception& thrown) {
         what = thrown.what();
-    } catch (...) { // not a standard exception: there is nothing more to say about it
+    } catch (...) { // NOLINT(bugprone-empty-catch): there is nothing more to say about it
     }
     write(log_level::error, "a handler for " + text_of(who) + ' ' + text_of(topic, {}) + " threw " + what);
 }

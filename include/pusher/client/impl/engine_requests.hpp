@@ -110,10 +110,8 @@ PUSHER_DECL void client_engine::subscribe(
         return refuse(exact ? errc::invalid_topic : errc::invalid_filter);
     if (!is_valid_type(o.type))
         return refuse(errc::invalid_type);
-    const bool drops =
-        o.overflow && *o.overflow != overflow_policy::spill && *o.overflow != overflow_policy::disconnect;
     if ((!exact && (o.history != 0 || o.resume || o.acknowledge)) || (o.history != 0 && o.resume) ||
-        (o.acknowledge && drops))
+        (o.acknowledge && o.overflow && drops(*o.overflow)))
         return refuse(errc::unsupported);
     if (!has_room_for({o.match, topic, o.type}))
         return refuse(errc::too_many_subscriptions);

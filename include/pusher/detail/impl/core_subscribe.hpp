@@ -373,12 +373,9 @@ PUSHER_DECL subscribe_result core::subscribe(
         ec = exact ? errc::invalid_topic : errc::invalid_filter;
     else if (!is_valid_type(o.type))
         ec = errc::invalid_type;
-    else if (!exact && (o.history != 0 || o.resume || o.acknowledge))
-        ec = errc::unsupported;
     else if (
-        o.acknowledge &&
-        (s.what == subscriber_base::kind::handler ||
-         (o.overflow && *o.overflow != overflow_policy::spill && *o.overflow != overflow_policy::disconnect)))
+        (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
+        (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
         ec = errc::unsupported;
     if (ec)
         return {};
