@@ -1,9 +1,9 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
 // Live quotes of 200 symbols, 5,000 a second, and a page that can be given too slow a line for them. Whoever
-// is slow gets fewer quotes, but of each symbol the newest: while its outbox is full, quotes go for which
-// there is a newer one of the same symbol (`overflow_policy::conflate`), and it is told how many. Nobody else
-// notices.
+// is slow gets fewer quotes, but new ones, and in the end the newest of each symbol: when its outbox is full,
+// quotes go for which there is a newer one of the same symbol (`overflow_policy::conflate`), and it is told
+// how many. Nobody else notices.
 //
 //   9_quotes [PORT [QUOTES_PER_SECOND]]     # 8080 and 5000 unless given; Ctrl-C ends it
 //
@@ -114,8 +114,8 @@ bool serve(pusher::broker<pusher::transport::http>& broker, const pusher::http_c
     response.keep_alive(request.keep_alive());
     response.set(http::field::content_type, "text/html; charset=utf-8");
     response.set(http::field::cache_control, "no-cache");
-    response.set(
-        "Content-Security-Policy", "frame-ancestors 'none'"); // what else counts, the page says itself
+    // The page has a policy of its own, which cannot say this.
+    response.set("Content-Security-Policy", "frame-ancestors 'none'");
     response.set("X-Content-Type-Options", "nosniff");
     response.body() = quotes::page_html;
     connection->respond(std::move(response));
@@ -132,9 +132,10 @@ int main(int argc, char** argv) try {
 
     pusher::broker_params params;
     params.topic_policies = {{.filter = "quotes", .overflow = pusher::overflow_policy::conflate}};
-    params.outbox.messages =
-        256; // what is conflated fills 7/8 of it at most: room for one quote of each symbol
-    params.tolerated_slow_sessions = 1; // who is slow is conflated for, and not waited for
+    // What is conflated may fill 7/8 of an outbox: there is room for a quote of each symbol.
+    params.outbox.messages = 256;
+    // Who is slow is conflated for, and not waited for.
+    params.tolerated_slow_sessions = 1;
     params.authorize = [](const pusher::access_request& request, const pusher::access_answer& answer) {
         answer(request.action == pusher::access_request::kind::subscribe); // quotes are made here alone
     };
