@@ -47,7 +47,9 @@ namespace {
 
 constexpr auto token = asio::as_tuple(asio::use_awaitable);
 
-/// A market that does not exist, where prices walk at random.
+/// A market that does not exist: prices walk at random, and all symbols are traded alike. (What is conflated
+/// is sent the oldest first, so one that was traded far more than others would have to wait for them while a
+/// reader is slow.)
 class market {
 public:
     market() {
