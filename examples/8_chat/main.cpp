@@ -5,13 +5,12 @@
 //
 //   8_chat [PORT]     # 8080 unless given; Ctrl-C ends it
 //
-// Open http://127.0.0.1:8080/ in two windows, with two names. Or say and hear something without a browser;
-// the token is a name and a secret, and whoever comes first with a name has it for as long as he stays:
+// Open http://127.0.0.1:8080/ in two windows, with two names. Or hear and say something without a browser. A
+// token is a name and a secret; whoever comes first with a name has it until they leave:
 //
-//   curl -N -H 'Authorization: Bearer Eve:secret'
-//   'http://127.0.0.1:8080/events?topic=room/lobby&envelope=json' curl -H 'Authorization: Bearer Eve:secret'
-//   -d '{"topic":"room/lobby","type":"Eve","payload":"hello"}'
-//       http://127.0.0.1:8080/publish
+//   eve='Authorization: Bearer Eve:secret'
+//   curl -N -H "$eve" 'http://127.0.0.1:8080/events?topic=room/lobby&envelope=json'
+//   curl -H "$eve" -d '{"topic":"room/lobby","type":"Eve","payload":"hi"}' http://127.0.0.1:8080/publish
 //
 // What is said is published to the room's topic, with the author's name as type, by the authors themselves:
 // `authorize` sees to it that nobody uses another's name. Who is in a room is whoever subscribes to it. The
@@ -101,10 +100,9 @@ private:
                 return {.messages = 200, .age = std::chrono::hours(24)};
             return {.messages = 1}; // the newest list is all that one needs
         };
-        p.topic_policies = {
-            {.filter = "room/+",
-             .overflow = pusher::overflow_policy::spill}, // whoever is slow hears it later
-            {.filter = "who/+", .overflow = pusher::overflow_policy::conflate}};
+        p.topic_policies = {// Whoever is slow hears it later.
+                            {.filter = "room/+", .overflow = pusher::overflow_policy::spill},
+                            {.filter = "who/+", .overflow = pusher::overflow_policy::conflate}};
         return p;
     }
 
