@@ -24,7 +24,9 @@ enum class overflow_policy : std::uint8_t {
     /// Queued messages go for which a newer one of the same topic and key is queued; without a key the topic
     /// alone counts. So of everything the newest is kept, for as many keys as fill seven eighths of the
     /// outbox: where there are more, the oldest messages go, down to there. Costs a walk over the outbox each
-    /// time that it is full.
+    /// time that it is full. What is left is sent in publish order, the oldest first: as long as it fills up
+    /// again and again, a key with many messages may come late, or not at all, since its newest is always
+    /// new.
     conflate,
 
     /// The arriving messages wait in their topic's history, and the subscriber catches up from there as its

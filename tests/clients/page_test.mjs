@@ -4,34 +4,15 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { breakable, fresh, options, post, reply_ms, run } from './support.mjs';
+import { breakable, fresh, launch_chromium, options, post, reply_ms, run } from './support.mjs';
 
 const { http, history, artifacts } = options();
 mkdirSync(artifacts, { recursive: true });
 
 // The page is reached through a way that can be cut, so that its reconnecting can be seen.
 const way = await breakable(http);
-// --no-sandbox because CI runs as root; playwright makes a new user data folder by itself.
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--no-first-run'],
-});
-
-const complaints = []; // exceptions, and what the content security policy forbids
-async function open(settings) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...settings });
-  context.setDefaultTimeout(reply_ms);
-  const page = await context.newPage();
-  page.on('pageerror', (e) => complaints.push(e.message));
-  page.on('console', (m) => {
-    if (m.type() === 'error' && !/Failed to load resource|WebSocket connection to|ERR_/.test(m.text())) complaints.push(m.text());
-  });
-  const response = await page.goto(way.http + '/');
-  assert.equal(response.status(), 200);
-  assert.match(response.headers()['content-type'], /^text\/html/);
-  return page;
-}
+const { open: open_page, complaints, close } = await launch_chromium();
+const open = (settings) => open_page(way.http, settings);
 
 const connected = (page, ms = reply_ms) => page.waitForSelector('#state[data-state="connected"]', { timeout: ms });
 const row = (page, ...texts) =>
@@ -208,5 +189,5 @@ run([
   }],
 ], async (failed) => {
   if (failed) await page.screenshot({ path: join(artifacts, 'page-failed.png') });
-  await browser.close();
+  await close();
 });

@@ -206,6 +206,32 @@ export class UdpPeer extends Peer {
   }
 }
 
+/** Chromium (CHROMIUM, or /usr/bin/chromium), with what its pages complain of. */
+export async function launch_chromium() {
+  const { chromium } = await import('playwright-core'); // most tests do without
+  // --no-sandbox because CI runs as root; playwright makes a new user data folder by itself.
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--no-first-run'],
+  });
+  const complaints = []; // exceptions, and what the content security policy forbids
+  /** A page with a context of its own, which shows the address `http`. */
+  async function open(http, settings) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...settings });
+    context.setDefaultTimeout(reply_ms);
+    const page = await context.newPage();
+    page.on('pageerror', (e) => complaints.push(e.message));
+    page.on('console', (m) => {
+      if (m.type() === 'error' && !/Failed to load resource|WebSocket connection to|ERR_/.test(m.text())) complaints.push(m.text());
+    });
+    const response = await page.goto(http + '/');
+    if (response.status() !== 200 || !/^text\/html/.test(response.headers()['content-type']))
+      throw new Error(`${http}/ is no page: status ${response.status()}`);
+    return page;
+  }
+  return { open, complaints, close: () => browser.close() };
+}
+
 /** A way to the hub that can be cut: what a lost network does to a client. */
 export async function breakable(http) {
   const target = new URL(http), open = new Set();

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
-"""Runs a client test against a hub of its own.
+"""Runs a client test against a hub of its own, or against an example.
 
-Usage: with_hub.py HUB ARTIFACTS PROGRAM [ARGUMENT...]
+Usage: with_hub.py [--example] HUB ARTIFACTS PROGRAM [ARGUMENT...]
 
 Starts HUB on free ports, runs PROGRAM with `--http URL --tcp HOST:PORT --udp HOST:PORT --history N --artifacts FOLDER`
-after its arguments, and stops the hub with SIGTERM. Fails if the program does, or if the hub does not end well.
+after its arguments, and stops the hub with SIGTERM. Fails if the program does, or if the hub does not end well. An
+example is given the port 0 instead of the hub's options, and listens for HTTP alone.
 """
 import os
 import select
@@ -17,12 +18,12 @@ HISTORY = 100
 KINDS = ["http", "tcp", "udp"]
 
 
-def listening(hub):
+def listening(hub, kinds):
     """Where the hub listens, by kind."""
     found = {}
     text = b""
     deadline = time.monotonic() + 30
-    while set(found) < set(KINDS):
+    while set(found) < set(kinds):
         ready, _, _ = select.select([hub.stdout], [], [], max(0, deadline - time.monotonic()))
         chunk = os.read(hub.stdout.fileno(), 4096) if ready else b""
         if not chunk:
@@ -36,15 +37,20 @@ def listening(hub):
 
 
 def main():
-    program, artifacts, *test = sys.argv[1:]
+    arguments = sys.argv[1:]
+    example = arguments[0] == "--example"
+    program, artifacts, *test = arguments[example:]
+    kinds = ["http"] if example else KINDS
     os.makedirs(artifacts, exist_ok=True)
     free = [argument for kind in KINDS for argument in (f"--{kind}", "127.0.0.1:0")]
-    hub = subprocess.Popen([program, *free, "--history", str(HISTORY)], stdout=subprocess.PIPE)
+    options = ["0"] if example else [*free, "--history", str(HISTORY)]
+    hub = subprocess.Popen([program, *options], stdout=subprocess.PIPE)
     try:
-        at = listening(hub)
-        done = subprocess.run([
-            *test, "--http", f"http://{at['http']}", "--tcp", at["tcp"], "--udp", at["udp"],
-            "--history", str(HISTORY), "--artifacts", artifacts], timeout=110)
+        at = listening(hub, kinds)
+        where = [argument for kind in kinds for argument in (f"--{kind}", at[kind])]
+        where[1] = f"http://{where[1]}"
+        history = [] if example else ["--history", str(HISTORY)]
+        done = subprocess.run([*test, *where, *history, "--artifacts", artifacts], timeout=110)
         gone = hub.poll()
     finally:
         hub.terminate()
