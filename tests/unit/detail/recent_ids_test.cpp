@@ -77,7 +77,7 @@ TEST_CASE("recent ids: it knows what a list would know", "[recent_ids]") {
         std::size_t matched;
         std::uint64_t serial;
     };
-    for (const std::size_t most : {1, 2, 15, 16, 17, 33, 100}) {
+    for (const std::size_t most : {1U, 2U, 15U, 16U, 17U, 33U, 100U}) {
         CAPTURE(most);
         std::mt19937 random(static_cast<unsigned>(most));
         recent_ids ids({.messages = most, .age = 1s}, most);
@@ -134,7 +134,7 @@ TEST_CASE("recent ids: no two names are the same", "[recent_ids]") {
 
 TEST_CASE("recent ids: memory, at most 64 bytes for each, and none before it is needed", "[recent_ids]") {
     CHECK(recent_ids({}, 1).footprint() == 0);
-    for (const std::size_t most : {1, 2, 3, 5, 16, 17, 1000, 1025, 100'000}) {
+    for (const std::size_t most : {1U, 2U, 3U, 5U, 16U, 17U, 1000U, 1025U, 100'000U}) {
         CAPTURE(most);
         recent_ids ids({.messages = most}, 1);
         CHECK(ids.footprint() == 0);
