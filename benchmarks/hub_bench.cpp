@@ -301,12 +301,13 @@ private:
 };
 
 constexpr const char* usage =
-    "hub_bench [--port P] [--outbox BYTES] [--outbox-messages N] [--sndbuf BYTES]\n"
+    "hub_bench [--port P] [--outbox BYTES] [--outbox-messages N] [--sndbuf BYTES] [--history N]\n"
     "  --port             port on 127.0.0.1; 0, the default, takes a free one\n"
     "  --outbox           what may wait for a session, bytes (1048576, the library's default)\n"
     "  --outbox-messages  the same in messages (256, the library's default)\n"
     "  --sndbuf           SO_SNDBUF of each session; 0 leaves it to the system (65536, the library's "
-    "default)\n";
+    "default)\n"
+    "  --history          messages that each topic keeps (0, the library's default)\n";
 
 } // namespace
 
@@ -318,6 +319,7 @@ int main(int argc, char** argv) {
     params.outbox.bytes = given.number("--outbox", params.outbox.bytes);
     params.outbox.messages = given.number("--outbox-messages", params.outbox.messages);
     limits.send_buffer = given.number("--sndbuf", limits.send_buffer);
+    params.history.messages = given.number("--history", params.history.messages);
     given.done();
     // `overflow=wait` promises that nothing is lost: no session may be left behind, however long it sleeps.
     params.tolerated_slow_sessions = 0;

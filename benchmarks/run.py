@@ -21,6 +21,9 @@ import time
 # The servers that are measured where their program is there; `raw` is what the others are compared with.
 KNOWN = {"raw": "rival_raw", "beast": "rival_beast", "pusher": "hub_bench"}
 
+# The part `history` measures the library against itself: histories so short that they are full and forget.
+WITH_HISTORY = "pusher with history"
+
 
 @dataclasses.dataclass(frozen=True)
 class Work:
@@ -43,6 +46,10 @@ WORKS = [
     Work("fan-out", "all of 100 topics, K=100, 128 B", "--per-turn 100 --topics 100 --topics-per-session 100"),
     Work("fan-out", "100,000 topics of one subscription each, K=32, 128 B",
          "--per-turn 32 --topics 100000 --topics-per-session 100 --assign block"),
+    Work("history", "K=1, 128 B", "--per-turn 1"),
+    Work("history", "K=32, 128 B", "--per-turn 32", quick=True),
+    Work("history", "K=64, 128 B", "--per-turn 64"),
+    Work("history", "10 of 100 topics, K=256, 128 B", "--per-turn 256 --topics 100 --topics-per-session 10"),
     Work("latency", "50 messages/s, 1000 sessions, 128 B", "--rate 50", quick=True),
     Work("latency", "200 messages/s, 1000 sessions, 128 B", "--rate 200"),
     Work("idle", "one subscription", "--mode idle --sessions 10000", quick=True),
@@ -138,6 +145,11 @@ def table(head, rows):
     print()
 
 
+def servers_of(part, servers):
+    """The names of those that take part."""
+    return [s for s in servers if (s in ("pusher", WITH_HISTORY) if part == "history" else s != WITH_HISTORY)]
+
+
 class Report:
     def __init__(self, servers):
         self.servers = servers
@@ -150,15 +162,15 @@ class Report:
         """One value per repetition that went well, None where it did not."""
         return [None if "failed" in r else pick(r) for r in self.results.get((work, server), [])]
 
-    def cell(self, work, server, pick, scale=1.0, ratio=False):
+    def cell(self, work, server, pick, scale=1.0, baseline=""):
         values = self.values(work, server, pick)
         good = [v for v in values if v is not None]
         if not good:
             return "failed" if values else "–"
         text = show(good, scale)
-        pairs = zip(values, self.values(work, "raw", pick))
+        pairs = zip(values, self.values(work, baseline, pick))
         ratios = [a / b for a, b in pairs if a is not None and b]
-        if ratio and server != "raw" and ratios:
+        if server != baseline and ratios:
             text += f" · **{statistics.median(ratios):.3f}**"
             if len(ratios) > 1:
                 text += f" ({min(ratios):.3f}–{max(ratios):.3f})"
@@ -167,11 +179,12 @@ class Report:
     def works(self, part):
         return [w for w in WORKS if w.part == part and any((w, s) in self.results for s in self.servers)]
 
-    def print_part(self, part, title, pick, scale=1.0, ratio=False):
-        rows = [[w.name, *(self.cell(w, s, pick, scale, ratio) for s in self.servers)] for w in self.works(part)]
+    def print_part(self, part, title, pick, scale=1.0, baseline=""):
+        servers = servers_of(part, self.servers)
+        rows = [[w.name, *(self.cell(w, s, pick, scale, baseline) for s in servers)] for w in self.works(part)]
         if rows:
             print(f"**{title}**\n")
-            table(["work", *self.servers], rows)
+            table(["work", *servers], rows)
 
     def print_latency(self, part, title, extra=()):
         rows = []
@@ -187,9 +200,14 @@ class Report:
 
     def print_all(self):
         self.print_part("fan-out", "Deliveries per second, in thousands; in bold the ratio to raw in the same run",
-                        lambda r: r["deliveries_per_second"], 1000, ratio=True)
+                        lambda r: r["deliveries_per_second"], 1000, "raw")
         self.print_part("fan-out", "The same for each second of the server's CPU time, which other work disturbs less",
-                        lambda r: r["deliveries_per_cpu_second"], 1000, ratio=True)
+                        lambda r: r["deliveries_per_cpu_second"], 1000, "raw")
+        self.print_part("history", "Deliveries per second, in thousands, where each topic keeps its last 1000 messages; "
+                                   "in bold the ratio to pusher without",
+                        lambda r: r["deliveries_per_second"], 1000, "pusher")
+        self.print_part("history", "The same for each second of the server's CPU time",
+                        lambda r: r["deliveries_per_cpu_second"], 1000, "pusher")
         self.print_latency("latency", "Latency in µs, from when a message was due until it was read")
         self.print_part("idle", "Memory for each idle session, bytes of the server's own pages",
                         lambda r: r["pss_per_session"])
@@ -234,7 +252,7 @@ def parse():
     parser.add_argument("--repeat", type=int, help="repetitions (5, quick 1)")
     parser.add_argument("--millis", type=int, help="publishing time of each measurement (2000, quick 1000)")
     parser.add_argument("--dialect", choices=["raw", "native"], default="raw")
-    parser.add_argument("--only", default="", help="parts, of fan-out,latency,idle,stuck")
+    parser.add_argument("--only", default="", help="parts, of fan-out,history,replay,latency,idle,stuck")
     parser.add_argument("--servers", default="", help="of those known, only these: raw,beast,pusher")
     parser.add_argument("--server", action="append", default=[], metavar="NAME=COMMAND",
                         help="one more server that speaks the control protocol")
@@ -260,16 +278,20 @@ def main():
             servers[name] = shlex.quote(program)
         elif arguments.servers:
             sys.exit(f"run.py: {program} is not there")
+    if "pusher" in servers:
+        servers[WITH_HISTORY] = servers["pusher"] + " --history 1000"
     servers.update(given.split("=", 1) for given in arguments.server)
-    parts = arguments.only.split(",") if arguments.only else ["fan-out", "latency", "idle", "stuck"]
-    works = [w for w in WORKS if w.part in parts and (w.quick or not arguments.quick)]
+    parts = (arguments.only.split(",") if arguments.only
+             else ["fan-out", "history", "replay", "latency", "idle", "stuck"])
+    works = [w for w in WORKS
+             if w.part in parts and (w.quick or not arguments.quick) and servers_of(w.part, servers)]
     report = Report(list(servers))
 
     begin = time.monotonic()
     raw_json = []
     for repetition in range(arguments.repeat):
         for work in works:
-            names = list(servers)
+            names = servers_of(work.part, servers)
             for name in names[repetition % len(names):] + names[:repetition % len(names)]:
                 print(f"{time.monotonic() - begin:5.0f} s  {repetition + 1}/{arguments.repeat}  {work.name}: {name}",
                       file=sys.stderr)
@@ -281,11 +303,16 @@ def main():
     print(f"{machine()} Dialect {arguments.dialect}, {arguments.repeat} repetitions of {arguments.millis} ms, "
           f"1000 sessions unless said otherwise, K messages published per turn.\n")
     report.print_all()
+    replay = os.path.join(arguments.programs, "replay")
+    replayed = 0
+    if "replay" in parts and os.access(replay, os.X_OK):
+        sys.stdout.flush()
+        replayed = subprocess.run([replay, "--repeat", str(arguments.repeat)], check=False).returncode
     report.print_notes()
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(raw_json, file, indent=1)
-    sys.exit(1 if report.failed else 0)
+    sys.exit(1 if report.failed or replayed else 0)
 
 
 if __name__ == "__main__":

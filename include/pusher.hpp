@@ -44,6 +44,7 @@
 #include <pusher/error.hpp>
 #include <pusher/gap.hpp>
 #include <pusher/history_params.hpp>
+#include <pusher/idempotency_params.hpp>
 #include <pusher/listener.hpp>
 #include <pusher/listener/counted_address.hpp>
 #include <pusher/listener/http.hpp>

@@ -36,6 +36,7 @@ struct failure {
 pusher::broker_params params_of(const hub::options& o, hub::log& log) {
     pusher::broker_params p;
     p.history.messages = o.history;
+    p.idempotency.messages = o.idempotency;
     p.outbox.messages = o.outbox;
     p.outbox.bytes = std::clamp<std::size_t>(o.outbox * 4096, 1 << 20, 1 << 30);
     p.memory_bytes = o.memory_mib << 20;

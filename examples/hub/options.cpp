@@ -153,6 +153,14 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
         ->type_name("MESSAGES")
         ->default_str("0");
     app.add_option(
+           "--idempotency", out.idempotency,
+           "Of how many messages of the last two minutes ids are remembered: what comes again by the id of "
+           "one "
+           "is not published again")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{10'000'000}).description(""))
+        ->type_name("MESSAGES")
+        ->default_str("0");
+    app.add_option(
            "--outbox", out.outbox, "How many messages may wait for one subscriber, each of 4 KiB on average")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}).description(""))
         ->type_name("MESSAGES")

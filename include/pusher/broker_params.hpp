@@ -4,6 +4,7 @@
 #include <pusher/acknowledgement_params.hpp>
 #include <pusher/error.hpp>
 #include <pusher/history_params.hpp>
+#include <pusher/idempotency_params.hpp>
 #include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
 #include <pusher/topic.hpp>
@@ -91,6 +92,10 @@ struct broker_params {
 
     /// Instead of `history`, for each topic when it first gets state. It must not call the broker.
     std::function<history_params(std::string_view topic)> history_for{};
+
+    /// For how long ids of messages are remembered, so that what a publisher tries again is published once;
+    /// by default not at all.
+    idempotency_params idempotency{};
 
     /// Of every session and subscriber in process.
     outbox_params outbox{};

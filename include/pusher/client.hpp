@@ -195,8 +195,8 @@ public:
     /// `forbidden` and others that the hub refuses with, `client_errc::rejected`: neither;
     /// `client_publish_result::reason` has the text. `client_errc::connection_lost`,
     /// `client_errc::no_answer`: nobody knows
-    /// (`client_condition::outcome_unknown`); publish again with the same `id` if subscribers tell by it.
-    /// `operation_aborted`: cancelled.
+    /// (`client_condition::outcome_unknown`); publish again with the same `id` if the hub remembers ids
+    /// (`broker_params::idempotency`), or subscribers tell by it. `operation_aborted`: cancelled.
     ///
     /// Cancellation: total until it is sent; then terminal and partial end the wait, and nobody knows.
     template <class CompletionToken>

@@ -23,7 +23,8 @@ struct publish_options {
     /// Which messages replace one another when a policy conflates. At most 255 bytes.
     std::string_view key{};
 
-    /// The publisher's own name for the message, passed on as its `message_id`. At most 255 bytes.
+    /// The publisher's own name for the message, passed on as its `message_id`. At most 255 bytes. With
+    /// `broker_params::idempotency`, what was published by this name is not published again.
     std::string_view id{};
 
     /// Passed on as they are; at most 64 KiB in all.
@@ -56,6 +57,11 @@ struct receipt {
 
     /// Its place in the topic's history, if the topic has one.
     std::optional<topic_position> position;
+
+    /// Nothing was published now: the publisher has published its `id` to the topic already, not long ago
+    /// (`broker_params::idempotency`). The rest tells of that first time; within a handler that is called for
+    /// it, `matched` counts without handlers.
+    bool repeated = false;
 
     explicit operator bool() const noexcept { return !error; }
 };

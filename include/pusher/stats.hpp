@@ -23,7 +23,8 @@ struct transport_stats {
 /// Numbers of one broker since it began, and as it is now.
 struct broker_stats {
     std::uint64_t published = 0;
-    std::uint64_t published_bytes = 0; ///< of payloads
+    std::uint64_t published_bytes = 0;    ///< of payloads
+    std::uint64_t repeated_publishes = 0; ///< not published again: their ids had been used
     std::uint64_t delivered = 0; ///< handed to a handler, taken by `async_receive`, or taken by a connection
     std::uint64_t dropped_overflow = 0;
     std::uint64_t dropped_trimmed = 0;       ///< left the history before a subscriber came to them

@@ -404,6 +404,43 @@ TEST_CASE("client with a broker: what is published is published once at most", "
     }
 }
 
+TEST_CASE("client with a broker: what is tried again by its id is published once", "[client][hub]") {
+    for (unsigned seed = 0; seed != 10; ++seed) {
+        INFO("seed " << seed);
+        std::mt19937 random(seed);
+        memory_world w(0, [](broker_params& p) { p.idempotency.messages = 1000; });
+        std::map<std::string, int, std::less<>> published;
+        const auto s =
+            w.hub->subscribe("a", [&](const message& m) { ++published[std::string(m.payload())]; });
+        w.subject->async_run(w.running.handler());
+        std::size_t repeated = 0;
+        for (int i = 0; i != 100; ++i) {
+            const auto id = std::to_string(i);
+            for (bool done = false; !done;) {
+                w.settle();
+                outcome<client_publish_result> result;
+                w.subject->async_publish("a", id, {.id = id}, result.handler());
+                if (random() % 2 == 0 && w.connector->last) {
+                    for (auto steps = random() % 4; steps != 0; --steps) { // some of it gets through
+                        w.io.restart();
+                        w.io.poll_one();
+                    }
+                    w.connector->last->break_with();
+                }
+                w.settle();
+                w.clock->advance(10s);
+                w.settle();
+                done = !result.ec();
+                repeated += done && result.get().repeated ? 1 : 0;
+            }
+            CHECK(published[id] == 1);
+        }
+        CHECK(published.size() == 100);
+        CHECK(repeated > 0);
+        CHECK(w.hub->stats().repeated_publishes >= repeated); // the answer to a repeat may be lost as well
+    }
+}
+
 TEST_CASE("client with a broker: the broker is another one when it comes back", "[client][hub]") {
     memory_world w(100);
     w.subject->async_run(w.running.handler());

@@ -35,6 +35,7 @@ def bad_options(program):
             (["--tcp", "127.0.0.1:"], "port"), (["--udp", "localhost:-1"], "port"),
             (["--http", "example.test:80"], "IP address"), (["--http", "::1:80"], "[::1]:8080"),
             (["--history", "-1"], "--history"), (["--history", "1.5"], "--history"), (["--outbox", "0"], "--outbox"),
+            (["--idempotency", "-1"], "--idempotency"),
             (["--memory", "0"], "--memory"),
             (["--overflow", "explode"], "drop_oldest"),
             (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"), (["--log-level", "loud"], "warning"),
@@ -106,6 +107,31 @@ def options_count(program):
         while not isinstance(m := stuck.receive(), int):
             assert m["payload"] == big, "a gap although the policy is to disconnect"
         assert m == 1013, m
+
+
+def published_once(program):
+    """--idempotency: what was published by an id is not published again, whatever transport it comes by"""
+    message = {"topic": "a", "payload": "x", "id": "1"}
+    with hub(program, "--idempotency", "1") as h:
+        listener = WebSocket(h.connect("http"))
+        listener.ask("subscribe", topic="a")
+        line = Lines(h.connect("tcp"))
+        ask = {"action": "publish", "params": message}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.settimeout(PATIENCE)
+            host, port = h.at["udp"].rsplit(":", 1)
+            udp.connect((host, int(port)))
+            udp.send(json.dumps(ask).encode())
+            udp.send(json.dumps({**ask, "cookie": json.loads(udp.recv(2000))["cookie"]}).encode())
+            receipts = [json.loads(udp.recv(2000))["receipt"]]
+        receipts += [line.ask("publish", **message)["receipt"], listener.ask("publish", **message)["receipt"],
+                     json.loads(h.http("/publish", json.dumps(message).encode())[2]),
+                     *json.loads(h.http("/publish", json.dumps([message, {**message, "id": "2"}, message]).encode())[2])]
+        again, first = {"matched": 1, "repeated": True}, {"matched": 1}
+        assert receipts == [first, again, again, again, again, first, first], receipts
+        assert json.loads(h.http("/stats")[2])["repeated_publishes"] == 4
+        line.close()
+        listener.close()
 
 
 def tokens(program):
@@ -291,5 +317,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_page, options_count, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_page, options_count, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])

@@ -54,6 +54,7 @@ struct command {
     std::string uid; ///< to push to
     std::string payload;
     std::string key;
+    std::string id;
     std::chrono::milliseconds ttl{0};
     std::size_t publisher = nobody;
     pusher::match_mode match = pusher::match_mode::exact;
@@ -77,6 +78,7 @@ struct outcome {
     std::uint64_t sequence = 0;
     std::optional<pusher::topic_position> position;
     std::optional<bool> recovered;
+    bool repeated = false;
     bool yes = false;
 };
 
@@ -143,6 +145,8 @@ inline std::string text_of(const command& c) {
         add("= ", c.payload);
     if (!c.key.empty())
         add("key ", c.key);
+    if (!c.id.empty())
+        add("id ", c.id);
     if (c.ttl.count() != 0)
         add("ttl ", std::to_string(c.ttl.count()));
     if (c.publisher != nobody)

@@ -120,6 +120,7 @@ private:
         std::string topic;
         std::string type;
         std::string key;
+        std::string id;
         std::string payload;
         std::chrono::milliseconds ttl;
         std::size_t publisher;
@@ -127,7 +128,9 @@ private:
         std::uint64_t offset; ///< 0: not in a history
         pusher::detail::steady_time when;
 
-        [[nodiscard]] std::size_t size() const { return type.size() + key.size() + payload.size(); }
+        [[nodiscard]] std::size_t size() const {
+            return type.size() + key.size() + id.size() + payload.size();
+        }
         /// At once, also to who is catching up with its topic.
         [[nodiscard]] bool handed_over() const { return addressed && offset == 0; }
         [[nodiscard]] std::string text() const {
@@ -270,6 +273,19 @@ private:
         std::vector<std::size_t> audience;
     };
 
+    /// A publish with an id.
+    struct named {
+        kind what;
+        std::string text;
+        std::string to;
+        std::string id;
+        std::string owner;
+        pusher::detail::steady_time when;
+        outcome then;       ///< what the publisher was told, but for:
+        std::size_t fewest; ///< how many it matched; which of these numbers is the core's to know, until
+        std::size_t most;   ///< all its handlers are done
+    };
+
     // ---- the log
 
     [[nodiscard]] const entry& peek() const {
@@ -291,6 +307,11 @@ private:
 
     // ---- publishing and subscribing: model_publish.hpp
 
+    [[nodiscard]] std::string owner_of(const command& c) const;
+    bool repeats(const command& c, outcome& o);
+    void remember(const command& c, const outcome& o, std::size_t matched);
+    named* remembered(std::uint64_t sequence);
+    void settle(std::uint64_t sequence, std::size_t fewest, std::size_t most);
     past* past_of(const std::string& topic);
     posted& post(const command& c, past* p, bool addressed);
     void publish(const command& c, outcome& o);
@@ -384,6 +405,7 @@ private:
     std::deque<user> users_;
     std::vector<std::size_t> catchups_;
     std::deque<deferred> deferred_;
+    std::deque<named> named_; ///< oldest first
     pusher::detail::core_counters counters_;
     std::uint64_t cursors_made_ = 0;
     bool dispatching_ = false;

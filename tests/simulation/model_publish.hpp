@@ -93,8 +93,16 @@ inline void model::run() {
         "matched " + std::to_string(seen.matched) + " where it was " + std::to_string(o.matched));
     require(seen.yes == o.yes, "the answer should have been the other");
     require(seen.recovered == o.recovered, "recovered is wrong");
+    require(
+        seen.repeated == o.repeated, o.repeated ? "it was published before" : "it was not published before");
     require(seen.position.has_value() == o.position.has_value(), "a position, or none");
-    if (o.position) {
+    if (o.position && o.repeated) {
+        // The history may be gone by now. In the middle of the first publish its epoch is the core's to know.
+        require(
+            seen.position->offset == o.position->offset &&
+                (seen.position->epoch == o.position->epoch || o.position->epoch == 0),
+            "another position than the first time");
+    } else if (o.position) {
         require(
             seen.position->offset == o.position->offset, "offset " + std::to_string(seen.position->offset) +
                                                              " where it was " +
@@ -105,6 +113,56 @@ inline void model::run() {
         epochs_[{c.text, pasts_.at(c.text).life}] = epoch;
         for (const auto& other : pasts_)
             require(other.first == c.text || other.second.epoch != epoch, "an epoch names one history");
+        if (auto* const n = remembered(o.sequence))
+            n->then.position->epoch = epoch;
+    }
+}
+
+/// Whose an id is.
+inline std::string model::owner_of(const command& c) const {
+    if (c.publisher == nobody)
+        return "host";
+    const auto& u = users_[c.publisher];
+    if (u.alive && !u.uid.empty())
+        return "user " + u.uid;
+    return u.alive && u.what != kind::session ? "host" : "anonymous";
+}
+
+inline bool model::repeats(const command& c, outcome& o) {
+    if (c.id.empty())
+        return false;
+    const auto first = std::find_if(named_.rbegin(), named_.rend(), [&](const named& n) {
+        return n.what == c.what && n.text == c.text && n.to == c.uid && n.id == c.id &&
+               n.owner == owner_of(c) && params_.steady() - n.when <= params_.idempotency.age;
+    });
+    if (first == named_.rend())
+        return false;
+    o = first->then;
+    o.repeated = true;
+    o.matched =
+        std::clamp(next_is(entry::kind::done) ? peek().result.matched : 0, first->fewest, first->most);
+    ++counters_.repeated;
+    return true;
+}
+
+inline void model::remember(const command& c, const outcome& o, std::size_t matched) {
+    if (c.id.empty() || params_.idempotency.messages == 0)
+        return;
+    named_.push_back({c.what, c.text, c.uid, c.id, owner_of(c), params_.steady(), o, matched, matched});
+    if (named_.size() > params_.idempotency.messages)
+        named_.pop_front();
+}
+
+inline model::named* model::remembered(std::uint64_t sequence) {
+    const auto found = std::find_if(
+        named_.begin(), named_.end(), [&](const named& n) { return n.then.sequence == sequence; });
+    return found == named_.end() ? nullptr : &*found;
+}
+
+inline void model::settle(std::uint64_t sequence, std::size_t fewest, std::size_t most) {
+    if (auto* const n = remembered(sequence)) {
+        n->fewest = fewest;
+        n->most = most;
     }
 }
 
@@ -141,7 +199,7 @@ inline bool model::covered(const user& u, const std::string& topic, std::uint64_
 
 inline model::posted& model::post(const command& c, past* p, bool addressed) {
     published_.push_back(
-        {c.text, c.type, c.key, c.payload, c.ttl, c.publisher, addressed, p ? p->next() : 0,
+        {c.text, c.type, c.key, c.id, c.payload, c.ttl, c.publisher, addressed, p ? p->next() : 0,
          params_.steady()});
     ++counters_.published;
     counters_.published_bytes += c.payload.size();
@@ -149,6 +207,8 @@ inline model::posted& model::post(const command& c, past* p, bool addressed) {
 }
 
 inline void model::publish(const command& c, outcome& o) {
+    if (repeats(c, o))
+        return;
     auto* const p = past_of(c.text);
     const auto m = post(c, p, false);
     const auto sequence = published_.size();
@@ -179,16 +239,20 @@ inline void model::publish(const command& c, outcome& o) {
         after_append(p);
     if (p)
         o.position = pusher::topic_position{0, m.offset};
+    remember(c, o, matched);
     if (dispatching_) {
         deferred_.push_back({sequence, {}});
         o.matched = matched + handlers;
     } else {
         hand_over(sequence, {}, matched, o);
     }
+    settle(sequence, o.matched, o.matched);
 }
 
 inline void
 model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_history, outcome& o) {
+    if (repeats(c, o))
+        return;
     auto* const p = in_history ? past_of(c.text) : nullptr;
     post(c, p, true);
     const auto sequence = published_.size();
@@ -208,6 +272,7 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
         o.position = pusher::topic_position{0, p->next()};
     if (queued)
         after_append(p);
+    remember(c, o, matched);
     if (dispatching_) {
         o.matched = matched + audience.size();
         if (!audience.empty())
@@ -218,6 +283,7 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
         o.matched = matched;
         run_deferred();
     }
+    settle(sequence, o.matched, o.matched);
 }
 
 /// The message is in the turn, and in the history if there is one.
@@ -271,6 +337,7 @@ model::hand_over(std::uint64_t sequence, std::vector<std::size_t> audience, std:
         if (before.contains(n))
             both.insert(n);
     });
+    settle(sequence, matched + both.size(), matched + before.size());
     run_deferred();
     // When its place in the list came, one that catches up may have been subscribed or not any more: the
     // order of handlers is the core's to know.

@@ -123,6 +123,10 @@ inline pusher::detail::core_params schedule::parameters() {
     p.acknowledgement.window = random_.of<std::size_t>({1, 2, 5, 64});
     p.acknowledgement.timeout = std::chrono::milliseconds(random_.of({10, 1000, 5000}));
     p.subscriptions = random_.of<std::size_t>({3, 1024});
+    if (random_.percent(70)) {
+        p.idempotency.messages = random_.of<std::size_t>({1, 2, 5, 20, 100});
+        p.idempotency.age = std::chrono::milliseconds(random_.of({1, 1000, 5000, 60'000}));
+    }
     return p;
 }
 
@@ -170,6 +174,8 @@ inline command schedule::make(kind what) {
                     std::string(random_.percent(20) ? random_.below(theme_.filling) : 0, 'x');
         if (random_.percent(30))
             c.key = random_.of({"k", "l"});
+        if (random_.percent(40))
+            c.id = random_.of({"1", "2", "3"});
         if (random_.percent(25))
             c.ttl = std::chrono::milliseconds(random_.of({1, 999, 1000, 5000}));
         if (random_.percent(40) && !world_.all().empty())

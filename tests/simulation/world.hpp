@@ -212,6 +212,7 @@ inline void world::add(const command& c) {
         s.queue = test::peer_ptr(new test::peer(c.limits));
     }
     s.base().listed = c.listed;
+    s.base().remote = c.what == kind::session;
     core_.add(&s.base());
     if (c.what == kind::session) {
         auto linked = c;
@@ -231,6 +232,7 @@ inline void world::publish(const command& c, outcome& o) {
     pusher::publish_options options;
     options.type = c.type;
     options.key = c.key;
+    options.id = c.id;
     options.ttl = c.ttl;
     if (c.publisher != nobody)
         options.publisher = all_[c.publisher].base().id;
@@ -242,8 +244,10 @@ inline void world::publish(const command& c, outcome& o) {
     o.matched = r.matched;
     o.sequence = r.sequence;
     o.position = r.position;
-    announced_right_ =
-        announced_right_ && announced_.contains(r.sequence) && announced_[r.sequence] == r.matched;
+    o.repeated = r.repeated;
+    if (!r.repeated)
+        announced_right_ =
+            announced_right_ && announced_.contains(r.sequence) && announced_[r.sequence] == r.matched;
 }
 
 inline void world::subscribe(const command& c, outcome& o) {
@@ -341,6 +345,7 @@ inline void world::check() {
     const auto& due = model_.counters();
     same("published", is.published, due.published);
     same("published_bytes", is.published_bytes, due.published_bytes);
+    same("repeated", is.repeated, due.repeated);
     same("delivered", is.delivered, due.delivered);
     same("dropped", is.dropped, due.dropped);
     same("dropped_trimmed", is.dropped_trimmed, due.dropped_trimmed);

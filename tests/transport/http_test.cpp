@@ -410,6 +410,37 @@ TEST_CASE("HTTP: POST /publish") {
     }
 }
 
+TEST_CASE("HTTP: POST /publish of what was published") {
+    pusher::broker_params b;
+    b.idempotency.messages = 10;
+    b.authenticate = [](const pusher::authentication_request& r, const pusher::authentication_answer& a) {
+        const auto uid = (*r.http)["Authorization"];
+        a(uid.empty() ? pusher::authentication_result::anonymous()
+                      : pusher::authentication_result::identified(std::string(uid.data(), uid.size())));
+    };
+    fixture f({}, std::move(b));
+    const std::string one = R"({"topic":"t","payload":"x","id":"1"})";
+    const std::string first = R"({"matched":0})";
+    const std::string again = R"({"matched":0,"repeated":true})";
+    const auto publish = [&](const std::string& body, const strings& headers = {}) {
+        return f.ask(request("POST /publish", headers, body)).body;
+    };
+    CHECK(publish(one) == first);
+    CHECK(publish(one) == again);
+    CHECK(
+        publish(
+            R"([{"topic":"u","payload":"x","id":"1"},)" + one + R"(,{"topic":"u","payload":"","id":"1"}])") ==
+        "[" + first + "," + again + "," + again + "]");
+    // Whoever comes without a name does not come between users, or the host.
+    CHECK(publish(one, {"Authorization: ann"}) == first);
+    CHECK(publish(one, {"Authorization: bob"}) == first);
+    CHECK(publish(one, {"Authorization: ann"}) == again);
+    CHECK_FALSE(f.hub.on([](auto& h) { return h.publish("t", "x", {.id = "1"}).repeated; }));
+    CHECK(f.stats().published == 5);
+    const auto s = boost::json::parse(f.ask(request("GET /stats")).body).as_object();
+    CHECK(s.at("repeated_publishes") == 4);
+}
+
 TEST_CASE("HTTP: GET /stats") {
     fixture f;
     f.ask(post(R"({"topic":"t","payload":"abc"})"));

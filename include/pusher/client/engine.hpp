@@ -37,7 +37,8 @@ struct client_publish_options {
     /// Which messages replace one another when a subscriber conflates. At most 255 bytes.
     std::string_view key{};
 
-    /// The publisher's own name for the message, passed on as its `message_id`. At most 255 bytes.
+    /// The publisher's own name for the message, passed on as its `message_id`. At most 255 bytes. A hub that
+    /// remembers ids does not publish it again while it does: see `client_publish_result::repeated`.
     std::string_view id{};
 
     /// How long the message is worth delivering; zero: it does not expire. Up to 100 days.

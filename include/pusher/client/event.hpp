@@ -87,6 +87,9 @@ struct client_publish_result {
 
     /// Beside an error: what the hub said, if it said no.
     std::string reason;
+
+    /// The hub remembered the message's id: it was published before, and the rest tells of that.
+    bool repeated = false;
 };
 
 } // namespace pusher::inline v0

@@ -4,6 +4,7 @@
 #include <pusher/acknowledgement_params.hpp>
 #include <pusher/config.hpp>
 #include <pusher/detail/filter_table.hpp>
+#include <pusher/detail/recent_ids.hpp>
 #include <pusher/detail/subscriber.hpp>
 #include <pusher/detail/timer_queue.hpp>
 #include <pusher/detail/topic_table.hpp>
@@ -34,6 +35,7 @@ struct core_params {
     std::function<history_params(std::string_view)> history_for; ///< instead of `history`, by topic
     std::vector<topic_policy> topic_policies;
     acknowledgement_params acknowledgement;
+    idempotency_params idempotency;
     std::size_t topics = 1'000'000;   ///< with state, and levels of filters
     std::size_t subscriptions = 1024; ///< of one queue subscriber
     std::size_t message_bytes = 1024 * 1024;
@@ -63,7 +65,8 @@ public:
           schedule_(on_pending),
           context_(context),
           topics_(params_.hash_seed),
-          filters_(params_.hash_seed) {
+          filters_(params_.hash_seed),
+          recent_ids_(params_.idempotency, params_.hash_seed) {
         slots_.push_back(nullptr); // slot 0 is nobody
         turn_.make_slots(1);
     }
@@ -116,7 +119,10 @@ public:
 
     // ---- publishing: impl/core_publish.hpp
 
-    receipt publish(std::string_view topic, std::string_view payload, const publish_options& o = {});
+    /// \param by whose the id is, if `o.publisher` does not say.
+    receipt publish(
+        std::string_view topic, std::string_view payload, const publish_options& o = {},
+        const id_owner* by = nullptr);
     receipt broadcast(std::string_view label, std::string_view payload, const publish_options& o = {});
     receipt push_to(
         std::string_view uid, std::string_view label, std::string_view payload,
@@ -256,6 +262,14 @@ private:
             stamp_ = 1;
         }
     }
+    /// A publish with an id, while ids are remembered.
+    struct id_use {
+        recent_ids::name name;
+        steady_time when;
+        std::uint64_t serial; ///< once it is published
+    };
+    id_owner owner_of(std::uint64_t publisher) const noexcept;
+    bool repeats(receipt& result, const id_use& id);
     error_code check(
         const topic_state* t, std::string_view topic, std::string_view payload,
         const publish_options& o) const;
@@ -283,7 +297,7 @@ private:
     void unpin(std::span<group* const> groups);
     receipt publish_to(
         std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
-        const publish_options& o, bool in_history);
+        const publish_options& o, std::optional<std::string_view> uid);
 
     // delivery
     void end_turn();
@@ -400,6 +414,7 @@ private:
     scratch room_;
     core_counters counters_;
     timer_queue late_{std::chrono::milliseconds(1)};
+    recent_ids recent_ids_;
     std::vector<std::uint32_t> aging_;   ///< groups of topics whose history has an age limit
     std::size_t next_aging_ = 0;         ///< whose turn it is to be looked at
     std::uint64_t expired_sequence_ = 0; ///< the newest message of those histories that are gone

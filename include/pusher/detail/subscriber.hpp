@@ -163,6 +163,7 @@ public:
 struct core_counters {
     std::uint64_t published = 0;
     std::uint64_t published_bytes = 0; ///< of payloads
+    std::uint64_t repeated = 0;        ///< not published again
     std::uint64_t delivered = 0;       ///< handed to a handler or to a connection
     std::uint64_t dropped = 0;         ///< by overflow
     std::uint64_t dropped_trimmed = 0; ///< left the history before a subscriber came to it

@@ -31,6 +31,7 @@ inline constexpr int native_dialect_version = 1;
 struct native_receipt {
     std::uint64_t matched = 0;                   ///< subscribers that it was queued for or handed to
     std::optional<topic_position> position = {}; ///< only on a topic with history
+    bool repeated = false;                       ///< nothing was published again
 };
 
 /// What `hello` is answered with, so that a client can keep within the limits before it meets them.
@@ -73,6 +74,8 @@ inline void write_native_receipt(json_writer& w, const native_receipt& r) {
     w.number(r.matched);
     if (r.position)
         write_native_position(w, *r.position);
+    if (r.repeated)
+        w.literal(",\"repeated\":true");
     w.literal("}");
 }
 

@@ -110,6 +110,7 @@ struct native_reply_field {
         receipt_matched = gap_end,
         receipt_epoch,
         receipt_offset,
+        receipt_repeated,
         receipt_end,
         limits_request = receipt_end,
         limits_depth,
@@ -132,9 +133,9 @@ struct native_reply_field {
         "error_message", "timestamp", "receipt", "recovered", "epoch", "offset", "version", "session",
         "limits", "heartbeat", "close", "cookie",
         // and those within it
-        "meta.receive_time", "meta.message_id", "meta.epoch", "meta.offset", //
-        "gap.count", "gap.from", "gap.to",                                   //
-        "receipt.matched", "receipt.epoch", "receipt.offset",                //
+        "meta.receive_time", "meta.message_id", "meta.epoch", "meta.offset",      //
+        "gap.count", "gap.from", "gap.to",                                        //
+        "receipt.matched", "receipt.epoch", "receipt.offset", "receipt.repeated", //
         "limits.request", "limits.depth", "limits.topic", "limits.filter_levels", "limits.subscriptions",
         "limits.outbox_messages", "limits.outbox_bytes", //
         "close.code", "close.reason", "close.retry"};
@@ -440,7 +441,9 @@ private:
         if (check(field::receipt, json_kind::object))
             r.receipt = native_receipt{
                 required_number(field::receipt_matched),
-                position(field::receipt_epoch, field::receipt_offset)};
+                position(field::receipt_epoch, field::receipt_offset),
+                check(field::receipt_repeated, json_kind::boolean) &&
+                    values_[field::receipt_repeated].source == "true"};
         if (check(field::recovered, json_kind::boolean))
             r.recovered = values_[field::recovered].source == "true";
         r.position = position(field::epoch, field::offset);

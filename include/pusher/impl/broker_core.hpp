@@ -33,6 +33,10 @@ PUSHER_DECL broker_params checked(broker_params p) {
     require(
         p.acknowledgement.timeout >= 10ms && p.acknowledgement.timeout <= 24h,
         "broker_params: acknowledgement.timeout is not 10 ms to 24 h");
+    require(p.idempotency.messages <= 10'000'000, "broker_params: idempotency.messages is over 10,000,000");
+    require(
+        p.idempotency.age >= 1ms && p.idempotency.age <= 24h,
+        "broker_params: idempotency.age is not 1 ms to 24 h");
     for (const auto& policy : p.topic_policies)
         require(is_valid_filter(policy.filter), "broker_params: topic_policies holds an invalid filter");
     require(
@@ -66,6 +70,7 @@ PUSHER_DECL core_params core_params_of(const broker_params& p) {
     c.history_for = p.history_for;
     c.topic_policies = p.topic_policies;
     c.acknowledgement = p.acknowledgement;
+    c.idempotency = p.idempotency;
     c.topics = p.topics;
     c.subscriptions = p.subscriptions;
     c.memory_bytes = p.memory_bytes;
@@ -323,6 +328,7 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     broker_stats s;
     s.published = c.published;
     s.published_bytes = c.published_bytes;
+    s.repeated_publishes = c.repeated;
     s.delivered = c.delivered;
     s.dropped_overflow = c.dropped;
     s.dropped_trimmed = c.dropped_trimmed;

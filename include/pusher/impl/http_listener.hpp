@@ -492,11 +492,13 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         o.key = m.key;
         o.id = m.id;
         o.ttl = m.time_to_live();
-        const auto r = listener->broker().publish(m.topic, m.payload, o);
+        using kind = detail::id_owner::kind;
+        const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
+        const auto r = listener->broker().core_.publish(m.topic, m.payload, o, &by);
         if (r.error)
             failed(r.error.message(), r.error);
         else
-            reply->receipt({r.matched, r.position});
+            reply->receipt({r.matched, r.position, r.repeated});
     }
 
     void failed(std::string_view why, error_code ec) {

@@ -152,7 +152,7 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         const auto receipt = core_.publish(r.publish.topic, r.publish.payload, o);
         if (receipt.error)
             return fail(s, r, receipt.error.message());
-        with.receipt = native_receipt{receipt.matched, receipt.position};
+        with.receipt = native_receipt{receipt.matched, receipt.position, receipt.repeated};
         return reply(s, r, with);
     }
     case native_action::ack: {

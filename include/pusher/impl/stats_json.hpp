@@ -34,6 +34,7 @@ inline std::string stats_json(const broker_stats& s) {
         {"slow_sessions", s.slow_sessions},
         {"published", s.published},
         {"published_bytes", s.published_bytes},
+        {"repeated_publishes", s.repeated_publishes},
         {"delivered", s.delivered},
         {"dropped", s.dropped_overflow + s.dropped_trimmed + s.dropped_disconnected +
                         s.dropped_undeliverable + s.dropped_conflated + s.dropped_expired + s.dropped_memory},

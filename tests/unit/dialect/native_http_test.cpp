@@ -133,8 +133,9 @@ TEST_CASE("POST /publish: the reply", "[http]") {
     many.receipt({.matched = 3});
     many.error("topic \"x\"");
     many.receipt({});
+    many.receipt({.matched = 2, .repeated = true});
     many.finish();
-    CHECK(out == R"([{"matched":3},{"error":"topic \"x\""},{"matched":0}])");
+    CHECK(out == R"([{"matched":3},{"error":"topic \"x\""},{"matched":0},{"matched":2,"repeated":true}])");
 
     out.clear();
     native_publish_reply none(out, true);

@@ -151,6 +151,7 @@ TEST_CASE("native reply: a reply comes back as it went out", "[native][reply]") 
     SECTION("not recovered") { r.recovered = false; }
     SECTION("receipt") { r.receipt = native_receipt{3}; }
     SECTION("receipt with position") { r.receipt = native_receipt{0, topic_position{9, 8}}; }
+    SECTION("receipt of what was repeated") { r.receipt = native_receipt{1, topic_position{9, 8}, true}; }
     SECTION("hello") { r.hello = &hello; }
     SECTION("before 1970") { r.timestamp = wall_time(-1ms); }
 
@@ -171,6 +172,7 @@ TEST_CASE("native reply: a reply comes back as it went out", "[native][reply]") 
     if (r.receipt) {
         CHECK(got.receipt->matched == r.receipt->matched);
         CHECK(got.receipt->position == r.receipt->position);
+        CHECK(got.receipt->repeated == r.receipt->repeated);
     }
     REQUIRE((got.hello != nullptr) == (r.hello != nullptr));
     if (r.hello) {
@@ -266,6 +268,7 @@ TEST_CASE("native reply: wrong fields", "[native][reply]") {
     refuse(R"({"status":"ok","timestamp":-9223372036854775808})", "timestamp must be a whole number");
     refuse(R"({"status":"ok","recovered":"yes"})", "recovered must be a boolean");
     refuse(R"({"status":"ok","receipt":{}})", "receipt.matched is missing");
+    refuse(R"({"status":"ok","receipt":{"matched":1,"repeated":1}})", "receipt.repeated must be a boolean");
     refuse(R"({"status":"ok","receipt":[]})", "receipt must be an object, not an array");
     refuse(R"({"status":"ok","epoch":"0000000000000001"})", "offset is missing");
     refuse(R"({"status":"ok","session":"1","limits":{"request":-1}})", "limits.request must be");

@@ -375,7 +375,8 @@ PUSHER_DECL bool client_engine::answer(const native_incoming& in) {
         if (refusal)
             r.complete(refusal, reply.error_message);
         else if (reply.receipt)
-            r.publish->complete({}, {reply.receipt->matched, reply.receipt->position, {}});
+            r.publish->complete(
+                {}, {reply.receipt->matched, reply.receipt->position, {}, reply.receipt->repeated});
         else
             r.publish->complete({}, {});
         break;

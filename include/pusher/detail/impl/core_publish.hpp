@@ -24,6 +24,28 @@ PUSHER_DECL error_code core::check(
     return {};
 }
 
+/// Whose ids those of a publisher are. What a session that has left published, as one does who posts, is held
+/// apart from the host's ids like that of anybody unknown.
+PUSHER_DECL id_owner core::owner_of(std::uint64_t publisher) const noexcept {
+    using kind = id_owner::kind;
+    if (publisher == 0)
+        return {};
+    const auto* const who = find(publisher);
+    if (who && !who->uid.empty())
+        return {kind::user, who->uid.view()};
+    return {who && !who->remote ? kind::host : kind::anonymous, {}};
+}
+
+/// Whether that was published already, and what became of it then.
+PUSHER_DECL bool core::repeats(receipt& result, const id_use& id) {
+    const auto first = recent_ids_.find(id.name, id.when);
+    if (!first)
+        return false;
+    result = *first;
+    ++counters_.repeated;
+    return true;
+}
+
 PUSHER_DECL message::fields
 core::make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const {
     message::fields m;
@@ -172,11 +194,20 @@ PUSHER_DECL void core::flush_if_long(std::uint32_t run_index) {
         end_turn();
 }
 
-PUSHER_DECL receipt
-core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
+PUSHER_DECL receipt core::publish(
+    std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by) {
     auto* t = topics_.find(topic);
     receipt result;
     result.error = check(t, topic, payload, o);
+    std::optional<id_use> id;
+    if (!result.error && recent_ids_.enabled() && !o.id.empty()) {
+        using whom = recent_ids::audience;
+        id = id_use{
+            recent_ids_.name_of(whom::subscribers, topic, {}, o.id, by ? *by : owner_of(o.publisher)),
+            params_.steady(), 0};
+        if (repeats(result, *id))
+            return result;
+    }
     if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
         result.error = errc::queue_full;
     if (result.error)
@@ -245,6 +276,8 @@ core::publish(std::string_view topic, std::string_view payload, const publish_op
     for (auto* const f : matched_)
         add_callers(*f);
 
+    if (id) // before handlers are called, which may publish it again
+        id->serial = recent_ids_.remember(id->name, result, id->when);
     // Only now: what is flushed early must not wait for handlers, and they may change every list.
     if (queued)
         flush_if_long(run_index);
@@ -252,6 +285,8 @@ core::publish(std::string_view topic, std::string_view payload, const publish_op
         const message view(m);
         result.matched +=
             dispatching_ ? defer(view, o.publisher, called_, {}) : dispatch(view, o.publisher, called_, {});
+        if (id)
+            recent_ids_.settle(id->serial, result.matched);
     }
     ++counters_.published;
     counters_.published_bytes += payload.size();
@@ -384,10 +419,21 @@ PUSHER_DECL void core::unpin(std::span<group* const> groups) {
 
 PUSHER_DECL receipt core::publish_to(
     std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
-    const publish_options& o, bool in_history) {
+    const publish_options& o, std::optional<std::string_view> uid) {
+    const bool in_history = !uid;
     receipt result;
     auto* t = topics_.find(label);
     result.error = check(t, label, payload, o);
+    std::optional<id_use> id;
+    if (!result.error && recent_ids_.enabled() && !o.id.empty()) {
+        using whom = recent_ids::audience;
+        id = id_use{
+            recent_ids_.name_of(
+                uid ? whom::user : whom::everyone, label, uid.value_or(""), o.id, owner_of(o.publisher)),
+            params_.steady(), 0};
+        if (repeats(result, *id))
+            return result;
+    }
     if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
         result.error = errc::queue_full;
     if (!result.error && in_history && !t)
@@ -417,6 +463,7 @@ PUSHER_DECL receipt core::publish_to(
             t = nullptr;
         }
     }
+    auto run_index = topic_state::no_run;
     if (!queues.empty() || (in_history && t && t->past)) {
         auto r = make_run(t ? t->name : shared_text(label));
         r->set_addressed();
@@ -425,7 +472,7 @@ PUSHER_DECL receipt core::publish_to(
             t->past->open(r);
         }
         m.receive_time = r->receive_time();
-        const auto run_index = turn_.add_run({std::move(r), nullptr, turn::none, 0, {}});
+        run_index = turn_.add_run({std::move(r), nullptr, turn::none, 0, {}});
         if (!queues.empty()) {
             const auto dense = turn_.add_slice(run_index, true);
             turn_.run_at(run_index).dense = dense;
@@ -437,12 +484,17 @@ PUSHER_DECL receipt core::publish_to(
         turn_.logged(run_index, turn::none);
         if (result.position)
             appended_to_past(*t);
-        flush_if_long(run_index);
     }
+    if (id)
+        id->serial = recent_ids_.remember(id->name, result, id->when);
+    if (run_index != topic_state::no_run)
+        flush_if_long(run_index);
     if (!handlers.empty()) {
         const message view(m);
         result.matched += dispatching_ ? defer(view, o.publisher, {}, std::move(handlers))
                                        : dispatch(view, o.publisher, {}, handlers);
+        if (id)
+            recent_ids_.settle(id->serial, result.matched);
     }
     ++counters_.published;
     counters_.published_bytes += payload.size();
@@ -461,7 +513,7 @@ core::broadcast(std::string_view label, std::string_view payload, const publish_
     for (const auto& s : slots_)
         if (s && s->listed)
             everyone.push_back(s);
-    return publish_to(std::move(everyone), label, payload, o, true);
+    return publish_to(std::move(everyone), label, payload, o, {});
 }
 
 PUSHER_DECL receipt core::push_to(
@@ -471,7 +523,7 @@ PUSHER_DECL receipt core::push_to(
         if (s.listed)
             of_uid.push_back(&s);
     });
-    return publish_to(std::move(of_uid), label, payload, o, false);
+    return publish_to(std::move(of_uid), label, payload, o, uid);
 }
 
 } // namespace pusher::inline v0::detail
