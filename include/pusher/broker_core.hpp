@@ -322,6 +322,7 @@ private:
     boost::asio::steady_timer drain_timer_;
     bool watching_ = false;
     bool stopping_ = false;
+    bool cancelled_ = false;
     bool drained_ = false;
     bool drain_scheduled_ = false;
 

@@ -30,8 +30,8 @@ struct subscribe_options {
 
     /// At least once: what is sent is to be acknowledged, and is sent again, in order, until it is; marked
     /// then (`message::redelivered`). No more is sent than a window of what is not acknowledged. Exact topics
-    /// with history only, not for handlers, and not with an `overflow` that drops: it never fills the
-    /// outbox. See `acknowledgement_params`.
+    /// with history only, not for handlers, and not with an `overflow` that drops: it takes half of the
+    /// outbox at most, and gives way to nothing there. See `acknowledgement_params`.
     bool acknowledge = false;
 
     /// Start with up to that many of the topic's last messages. Exact topics with history only.

@@ -136,3 +136,17 @@ TEST_CASE("acknowledge: parameters out of range", "[broker]") {
     p = with_window(1, 9ms);
     CHECK_THROWS_AS(pusher::broker<>(context, p), std::invalid_argument);
 }
+
+TEST_CASE("acknowledge: nothing is waited for after cancel", "[broker]") {
+    broker_script s(with_window(2, 24h));
+    auto subscriber = s.broker.make_subscriber();
+    subscriber.subscribe("t", {.acknowledge = true});
+    s.broker.publish("t", "1");
+    bool received = false;
+    subscriber.async_receive([&](error_code, const pusher::delivery&) { received = true; });
+    s.run_until([&] { return received; });
+    s.broker.cancel();
+    s.context.restart();
+    s.context.run(); // a deadline of the test ends it else
+    CHECK(s.context.stopped());
+}

@@ -177,11 +177,13 @@ inline void model::acknowledge(user& u, const command& c, outcome& o) {
         return;
     for (auto& at : u.cursors)
         if (at.acknowledges && at.topic == c.text) {
-            while (!at.sent.empty() && message(at.sent.front()).offset <= c.number) {
+            bool news = false;
+            for (; !at.sent.empty() && message(at.sent.front()).offset <= c.number; news = true) {
                 at.again -= at.again != 0;
                 at.sent.erase(at.sent.begin());
             }
-            watch(at);
+            if (news)
+                watch(at);
         }
     schedule(u);
 }
@@ -232,13 +234,18 @@ inline void model::repeat(user& u, cursor& c, std::size_t& messages, std::size_t
     if (gone || expired(m)) {
         missed(u, gap_of(sequence));
         lose(u, sequence, gone ? pusher::drop_cause::trimmed : pusher::drop_cause::expired);
-        c.sent.erase(c.sent.begin() + static_cast<std::ptrdiff_t>(c.again));
-        watch(c);
+        for (auto& other : u.cursors)
+            if (other.repeats() && other.sent[other.again] == sequence) {
+                other.sent.erase(other.sent.begin() + static_cast<std::ptrdiff_t>(other.again));
+                watch(other);
+            }
         return;
     }
     u.box.push_back({sequence, {}, true, true});
     u.bytes += m.size();
-    ++c.again;
+    for (auto& other : u.cursors)
+        if (other.repeats() && other.sent[other.again] == sequence)
+            ++other.again;
     ++messages;
     bytes += m.size();
 }
@@ -431,12 +438,14 @@ inline bool model::tell_gaps(user& u) {
 inline void model::read_on(user& u) {
     const bool queue = u.what != kind::handler;
     if (queue) {
-        if (u.overflowed || u.blocked || (u.linked && !drain(u)) || u.messages() > u.limits.messages / 2)
+        if (u.overflowed || u.blocked || (u.linked && !drain(u)) ||
+            u.messages() >= std::max<std::size_t>(1, u.limits.messages / 2))
             return;
     }
     if (!u.catching)
         return;
-    const auto most_messages = queue ? std::max<std::size_t>(1, u.limits.messages / 2) : 256;
+    const auto most_messages =
+        queue ? std::max<std::size_t>(1, u.limits.messages / 2) - u.messages() : std::size_t{256};
     const auto most_bytes = queue ? std::min<std::size_t>(u.limits.bytes / 2, 64 * 1024) : 64 * 1024;
     std::size_t messages = 0;
     std::size_t bytes = 0;

@@ -4,6 +4,7 @@
 #include "model.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -420,32 +421,45 @@ inline void model::subscribe(const command& c, outcome& o) {
         return;
     }
     const bool replays = p && (c.history != 0 || c.resume || c.resume_after);
-    const bool acknowledges =
-        existing && std::any_of(u.cursors.begin(), u.cursors.end(), [&](const cursor& at) {
-            return at.acknowledges && at.subscription == existing->order;
-        });
-    if (existing && !replays && acknowledges == c.acknowledge) { // only its options change
+    if (existing && !replays && (existing->catching || !c.acknowledge)) { // only its options change
         existing->overflow = c.overflow;
         existing->echo = c.echo;
         for (auto& at : u.cursors)
-            if (existing->catching && at.subscription == existing->order)
+            if (existing->catching && at.subscription == existing->order) {
                 at.echo = c.echo;
+                if (at.acknowledges == c.acknowledge)
+                    continue;
+                at.acknowledges = c.acknowledge;
+                at.sent.clear();
+                at.again = 0;
+                schedule(u);
+            }
         if (p)
             o.position = pusher::topic_position{0, p->next() - 1};
         return;
     }
+    if (p)
+        trim(*p);
+    std::optional<std::uint64_t> pending; // it has a claim to that, unless it says where to go on
+    if (existing && !c.resume && !c.resume_after)
+        for (const auto& at : u.cursors)
+            if (!pending && (existing->catching ? at.subscription == existing->order
+                                                : at.topic == c.text && at.subscription == ended))
+                pending = at.next;
     if (existing)
         leave(u, existing->order);
     const auto order = u.next_order++;
     u.subs.push_back({c.text, c.type, c.match, c.echo, c.overflow, order, published_.size(), false});
     if (!p)
         return;
-    u.subs.back().catching = true; // not live while its own topic is trimmed
-    trim(*p);
     o.position = pusher::topic_position{0, p->next() - 1};
     bool hold = false;
     std::uint64_t owed = 0;
-    const auto from = start_of(u, c, *p, o, hold, owed);
+    auto from = start_of(u, c, *p, o, hold, owed);
+    if (pending) {
+        from = std::min(from, *pending);
+        owed = std::min(owed, *pending);
+    }
     u.subs.back().catching = from != p->next() || hold || c.acknowledge;
     if (u.subs.back().catching) {
         u.catching = true;
@@ -507,6 +521,8 @@ inline void model::stop_cursor(user& u, std::uint64_t order) {
         u.cursors.begin(), u.cursors.end(), [&](const cursor& other) { return other.subscription == order; });
     const auto& p = pasts_.at(c->topic);
     c->subscription = ended;
+    if (c->acknowledges)
+        schedule(u);
     c->acknowledges = false;
     c->sent.clear();
     c->again = 0;

@@ -233,7 +233,8 @@ private:
     std::optional<std::size_t> find_sub(const subscriber_base& s, const group& g) const noexcept;
     void join(subscriber_base& s, std::size_t sub, bool no_echo);
     void change(subscriber_base& s, std::size_t sub, const subscribe_options& o);
-    bool acknowledges(const subscriber_base& s, std::size_t sub) const noexcept;
+    std::optional<std::uint64_t>
+    pending_from(const subscriber_base& s, std::size_t sub, const topic_state& t) const noexcept;
     void set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow);
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
@@ -360,7 +361,7 @@ private:
     bool for_live(const subscriber_base& s, const run& r, std::uint32_t index) const;
     bool spill_newest(queue_subscriber& s);
     std::size_t count_catching(
-        const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence);
+        const topic_state& t, open_run::plan& plan, std::uint64_t publisher, std::uint64_t sequence);
     void schedule_catchup(subscriber_base& s);
     void run_catchups();
     bool tell_gaps(handler_subscriber& s);
@@ -368,6 +369,10 @@ private:
     void go_live(subscriber_base& s);
     cursor* next_to_read(const subscriber_base& s, bool& again) const;
     bool reads_on(const subscriber_base& s) const;
+    /// A queue is filled from history by half, so that what is live has room.
+    static std::size_t most_read_into(const queue_subscriber& s) noexcept {
+        return std::max<std::size_t>(1, s.limits->messages / 2);
+    }
     static bool
     asks_for(const cursor& c, const subscriber_base& s, const run& r, std::uint32_t index) noexcept {
         return c.group != cursor::no_group && (c.type.empty() || c.type.view() == r.type_of(index)) &&
@@ -382,6 +387,8 @@ private:
 
     // acknowledgements: impl/core_acknowledge.hpp
     void watch(cursor& c);
+    template <class F>
+    void for_repeating(subscriber_base& s, const cursor& first, F&& f);
     void sent(cursor& c, const in_flight::entry& e);
     std::optional<std::size_t> repeat(queue_subscriber& s, cursor& c);
     void forget_sent(subscriber_base& s, const run& r, std::uint32_t index);
@@ -400,6 +407,7 @@ private:
     std::vector<std::uint32_t> left_slots_; ///< free when the turn is over
     std::vector<std::uint32_t> stamps_;     ///< by slot, for counting each subscriber once
     std::uint32_t stamp_ = 0;
+    mutable std::uint64_t held_mark_ = 0; ///< of the latest look at who may read on
     boost::unordered_flat_map<std::string_view, std::pair<shared_text, std::vector<std::uint32_t>>, text_hash>
         uids_{0, text_hash(params_.hash_seed)};
     std::vector<sub_options> options_;

@@ -37,12 +37,14 @@ public:
         next_ = sent_.size();
     }
 
-    /// Everything up to there was acknowledged.
-    void acknowledge(std::uint64_t offset) noexcept {
-        while (!sent_.empty() && sent_.front().offset <= offset) {
+    /// Everything up to there was acknowledged. \return whether that is news
+    bool acknowledge(std::uint64_t offset) noexcept {
+        bool any = false;
+        for (; !sent_.empty() && sent_.front().offset <= offset; any = true) {
             sent_.pop_front();
             next_ -= next_ != 0 ? 1 : 0;
         }
+        return any;
     }
 
     /// It was lost: nothing of it is waited for. \return whether it was here

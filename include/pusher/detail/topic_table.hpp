@@ -26,6 +26,7 @@ struct topic_state : pattern {
     static constexpr std::uint32_t no_run = 0xFFFFFFFFU;
 
     std::uint32_t open = no_run; ///< the run of this turn that takes further messages
+    std::uint64_t held = 0;      ///< for `core::next_to_read`: marks topics of which nothing new may come
     bool aging = false;          ///< in the list of those whose history has an age limit
     std::unique_ptr<history> past;
     std::unique_ptr<std::vector<cursor*>> cursors; ///< who is catching up from `past`

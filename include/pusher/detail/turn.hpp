@@ -23,6 +23,9 @@ struct open_run {
         std::string type;
         std::uint32_t slice; ///< `turn::none` if nobody asked for this type alone
         std::size_t matched;
+        std::size_t catching = not_counted; ///< how many more will have it from history
+
+        static constexpr std::size_t not_counted = static_cast<std::size_t>(-1);
     };
 
     run_ptr messages;

@@ -119,6 +119,8 @@ PUSHER_DECL void broker_core::flush() {
 }
 
 PUSHER_DECL void broker_core::watch_late() {
+    if (cancelled_)
+        return;
     if (const auto late = core_.next_late(); late != detail::steady_time::max())
         services_->arm(late_, late);
     else
@@ -287,6 +289,8 @@ PUSHER_DECL void broker_core::cancel() {
         end(*s, close_reason::from(errc::stopped));
     }
     closing_.clear();
+    cancelled_ = true;
+    services::cancel(late_);
     patience_.cancel();
     drain_timer_.cancel();
     for (const auto& w : writers)

@@ -278,3 +278,118 @@ TEST_CASE("acknowledge: who leaves while histories are empty leaves nothing behi
     CHECK(s.core.topics() == 0);
     CHECK(s.core.subscriptions() == 0);
 }
+
+TEST_CASE("acknowledge: what a full window held comes when its subscription ends", "[core]") {
+    core_script s(with_window(2));
+    auto a = s.session();
+    SECTION("to a filter") {
+        s.subscribe(a, "h", acknowledging());
+        s.subscribe_filter(a, "#");
+        publish(s, "h", 1, 4);
+        CHECK(a->link.frames() == texts{"h@1=1", "h@2=2"});
+        CHECK(s.unsubscribe(a, "h"));
+    }
+    SECTION("to another type") {
+        s.subscribe(a, "h", acknowledging("x"));
+        s.subscribe(a, "h", acknowledging("y"));
+        s.publish("h", "1", "x");
+        s.publish("h", "2", "x");
+        s.publish("h", "3", "y");
+        s.settle();
+        CHECK(a->link.frames() == texts{"h:x@1=1", "h:x@2=2"});
+        CHECK(s.unsubscribe(a, "h", "x"));
+    }
+    s.settle();
+    CHECK(a->link.frames().size() >= 1);
+    CHECK_FALSE(s.core.has_pending(*a));
+}
+
+TEST_CASE("acknowledge: nothing is lost where a subscription is asked for anew", "[core]") {
+    core_script s(with_window(2));
+    SECTION("that need not be acknowledged any more") {
+        auto a = s.session();
+        s.subscribe(a, "h", acknowledging());
+        publish(s, "h", 1, 4);
+        s.subscribe(a, "h");
+        publish(s, "h", 5, 5);
+        CHECK(a->link.frames() == texts{"h@1=1", "h@2=2", "h@3=3", "h@4=4", "h@5=5"});
+        CHECK(s.core.next_late() == pusher::detail::steady_time::max());
+        CHECK(!a->catching);
+    }
+    pusher::outbox_params l;
+    l.messages = 2;
+    l.overflow = pusher::overflow_policy::spill;
+    auto a = s.session(l);
+    a->link.room = 0;
+    s.subscribe(a, "h");
+    SECTION("that has been spilled, and is to be acknowledged from now on") {
+        publish(s, "h", 1, 6);
+        s.subscribe(a, "h", acknowledging());
+        publish(s, "h", 7, 7);
+        s.writable(a);
+        s.settle();
+        CHECK(a->link.frames() == texts{"h@1=1", "h@2=2", "h@3=3", "h@4=4"});
+        acknowledge(s, a, "h", 4);
+        acknowledge(s, a, "h", 6);
+        CHECK(a->link.frames() == texts{"h@5=5", "h@6=6", "h@7=7"});
+    }
+    SECTION("that has been spilled, with a history") {
+        publish(s, "h", 1, 6);
+        s.subscribe(a, "h", {.history = 1});
+        publish(s, "h", 7, 7);
+        s.writable(a);
+        s.settle();
+        CHECK(a->link.frames() == texts{"h@1=1", "h@2=2", "h@3=3", "h@4=4", "h@5=5", "h@6=6", "h@7=7"});
+    }
+}
+
+TEST_CASE("acknowledge: subscriptions that overlap get a message again once", "[core]") {
+    core_script s(with_window(5, 3));
+    auto a = s.session();
+    s.subscribe(a, "h", acknowledging());
+    s.subscribe(a, "h", acknowledging("x"));
+    s.publish("h", "1", "x");
+    s.settle();
+    CHECK(a->link.frames() == texts{"h:x@1=1"});
+    pass(s, 1s);
+    CHECK(a->link.frames() == texts{"~h:x@1=1"});
+    s.publish("h", "2");
+    s.publish("h", "3");
+    s.settle();
+    s.publish("h", "4");
+    s.settle();
+    a->link.frames();
+    pass(s, 1s);
+    CHECK(a->link.frames() == texts{"!h 1 1-1", "~h@2=2", "~h@3=3", "~h@4=4"});
+    CHECK(s.core.counters().dropped_trimmed == 1);
+}
+
+TEST_CASE("acknowledge: saying the same again puts nothing off", "[core]") {
+    core_script s(with_window(5));
+    auto a = s.session();
+    s.subscribe(a, "h", acknowledging());
+    publish(s, "h", 1, 1);
+    a->link.frames();
+    for (int n = 0; n != 4; ++n) {
+        acknowledge(s, a, "h", 0);
+        pass(s, 250ms);
+    }
+    CHECK(a->link.frames() == texts{"~h@1=1"});
+}
+
+TEST_CASE("acknowledge: half of the outbox is left to what is live", "[core]") {
+    core_script s(with_window(100));
+    pusher::outbox_params l;
+    l.messages = 8;
+    l.overflow = pusher::overflow_policy::disconnect;
+    auto a = s.queue(l);
+    s.subscribe(a, "h", acknowledging());
+    s.subscribe(a, "t");
+    for (int n = 0; n != 20; ++n)
+        publish(s, "h", n, n);
+    CHECK(a->box->messages() == 4);
+    publish(s, "t", 1, 4);
+    CHECK(a->overflows == 0);
+    publish(s, "t", 5, 5);
+    CHECK(a->overflows == 1);
+}

@@ -198,3 +198,25 @@ TEST_CASE("memory: where nothing may go any more, who is stuck in a frame of its
         ended += a->overflows;
     CHECK(ended == before);
 }
+
+TEST_CASE(
+    "memory: what is to be acknowledged is not given up, and there is an end to looking for more", "[core]") {
+    auto p = bounded(100);
+    p.memory_bytes = 1'000'000;
+    core_script s(p);
+    std::vector<peer_ptr> all;
+    pusher::subscribe_options o;
+    o.acknowledge = true;
+    for (int n = 0; n != 30; ++n) {
+        all.push_back(s.session(roomy()));
+        all.back()->link.room = 0;
+        const auto topic = "t" + std::to_string(n);
+        s.subscribe(all.back(), topic, o);
+        s.publish(topic, std::string(60'000, 'x'));
+        s.settle();
+    }
+    CHECK(s.core.memory() <= p.memory_bytes);
+    CHECK(s.core.counters().dropped_memory == 0);
+    CHECK(s.core.counters().dropped_trimmed > 0); // what was still to be read goes instead, and is told
+    CHECK(all[0]->box->messages() == 1);
+}

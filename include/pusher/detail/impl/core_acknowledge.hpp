@@ -24,10 +24,8 @@ core::acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offs
     if (ec)
         return;
     for (const auto& c : s.catching->cursors)
-        if (c->sent && c->topic == t) {
-            c->sent->acknowledge(offset);
+        if (c->sent && c->topic == t && c->sent->acknowledge(offset))
             watch(*c);
-        }
     schedule_catchup(s);
 }
 
@@ -72,6 +70,16 @@ PUSHER_DECL void core::sent(cursor& c, const in_flight::entry& e) {
         watch(c);
 }
 
+/// Calls `f` for each subscription to the topic that is to get the same message again.
+template <class F>
+void core::for_repeating(subscriber_base& s, const cursor& first, F&& f) {
+    const auto offset = first.sent->next_again().offset;
+    for (const auto& c : s.catching->cursors)
+        if (c->sent && c->topic == first.topic && c->sent->repeats() &&
+            c->sent->next_again().offset == offset)
+            f(*c->sent, offset);
+}
+
 /// Sends a message again. \return its size; nothing if it is not there any more, or has expired.
 PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor& c) {
     const auto e = c.sent->next_again();
@@ -81,7 +89,7 @@ PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor&
         const run_ptr r(p.messages);
         if (!r->expired(p.index, params_.steady())) {
             box_of(s).add(r, p.index, outbox::handling::again);
-            c.sent->repeated();
+            for_repeating(s, c, [](in_flight& sent, std::uint64_t) { sent.repeated(); });
             return r->at(p.index).size();
         }
         lose_to_cursor(s, *r, p.index, drop_cause::expired);
@@ -89,8 +97,10 @@ PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor&
         tell_gap(s, {c.topic->name, 1, e.offset, e.offset, e.sequence});
         count_drop(s, c.topic->name.view(), drop_cause::trimmed);
     }
-    c.sent->forget(e.offset);
-    watch(c);
+    for_repeating(s, c, [this](in_flight& sent, std::uint64_t offset) {
+        sent.forget(offset);
+        watch(*sent.of);
+    });
     return std::nullopt;
 }
 

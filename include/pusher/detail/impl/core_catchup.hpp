@@ -32,9 +32,13 @@ PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     if (found == cursors.end())
         return;
     auto& c = **found;
+    close_run(*c.topic); // it counts who catches up
     --groups_[group_id]->pins;
     c.group = cursor::no_group;
-    c.sent.reset();
+    if (c.sent) {
+        c.sent.reset();
+        schedule_catchup(s); // what it held may come now
+    }
     if (relied_on(s, c)) {
         c.skip_to(c.topic->past->after_sequence(c.born));
         if (c.next != c.topic->past->next_offset())
@@ -71,6 +75,7 @@ PUSHER_DECL std::vector<group*> core::stop_cursors(subscriber_base& s) {
     if (!s.catching)
         return pinned;
     for (const auto& c : s.catching->cursors) {
+        close_run(*c->topic);
         forget(*c);
         if (c->group != cursor::no_group)
             pinned.push_back(groups_[c->group]);
@@ -104,19 +109,37 @@ PUSHER_DECL void core::run_catchups() {
     }
 }
 
-/// For how many subscribers a message is that only cursors will bring.
+/// For how many subscribers a message is that only cursors will bring. They are counted once per run, which
+/// is closed when one of them comes or goes.
 PUSHER_DECL std::size_t core::count_catching(
-    const topic_state& t, std::string_view type, std::uint64_t publisher, std::uint64_t sequence) {
-    std::size_t count = 0;
-    next_stamp();
-    for (const auto* const c : *t.cursors) {
-        if (c->group == cursor::no_group || (!c->type.empty() && c->type.view() != type) ||
-            (c->no_echo && c->who->id == publisher) || std::exchange(stamps_[c->who->slot], stamp_) == stamp_)
-            continue;
-        if (!matches_live(*c->who, t.name.view(), type, publisher, sequence))
-            ++count;
+    const topic_state& t, open_run::plan& plan, std::uint64_t publisher, std::uint64_t sequence) {
+    const auto asks = [&](const cursor& c) {
+        return c.group != cursor::no_group && (c.type.empty() || c.type.view() == plan.type);
+    };
+    const auto live = [&](const subscriber_base& s, std::uint64_t by) {
+        return matches_live(s, t.name.view(), plan.type, by, sequence);
+    };
+    if (plan.catching == open_run::plan::not_counted) {
+        plan.catching = 0;
+        next_stamp();
+        for (const auto* const c : *t.cursors)
+            if (asks(*c) && std::exchange(stamps_[c->who->slot], stamp_) != stamp_ && !live(*c->who, 0))
+                ++plan.catching;
     }
-    return count;
+    const auto* const who = publisher == 0 ? nullptr : find(publisher);
+    if (!who || !who->catching)
+        return plan.catching;
+    // Some of its subscriptions may not want its own.
+    bool counted = false;
+    bool wants = false;
+    for (const auto& c : who->catching->cursors)
+        if (c->topic == &t && asks(*c)) {
+            counted = true;
+            wants = wants || !c->no_echo;
+        }
+    counted = counted && !live(*who, 0);
+    wants = wants && !live(*who, publisher);
+    return plan.catching - (counted ? 1 : 0) + (wants ? 1 : 0);
 }
 
 /// Whether a message from history is for the subscriber.
@@ -207,19 +230,16 @@ PUSHER_DECL bool core::tell_gaps(handler_subscriber& s) {
 PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) const {
     const auto& cursors = s.catching->cursors;
     // While a window is full nothing more comes of its topic, so that order is kept.
-    const auto held = [&](const topic_state* t) {
-        return std::any_of(cursors.begin(), cursors.end(), [&](const auto& c) {
-            return c->sent && c->topic == t && c->sent->size() >= params_.acknowledgement.window;
-        });
-    };
-    const bool acknowledged =
-        std::any_of(cursors.begin(), cursors.end(), [](const auto& c) { return c->sent != nullptr; });
+    const auto mark = ++held_mark_;
+    for (const auto& c : cursors)
+        if (c->sent && c->sent->size() >= params_.acknowledgement.window)
+            c->topic->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;
     for (const auto& c : cursors) {
         const auto& past = *c->topic->past;
         const bool repeats = c->sent && c->sent->repeats();
-        if (!repeats && (c->next == past.next_offset() || (acknowledged && held(c->topic))))
+        if (!repeats && (c->next == past.next_offset() || c->topic->held == mark))
             continue;
         if (!repeats && c->next_sequence == 0) {
             const auto p = past.at(c->next);
@@ -253,13 +273,14 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             return;
         if (queue->to && !drain(*queue))
             return;
-        if (queue->box && queue->box->messages() > queue->limits->messages / 2)
+        if (queue->box && queue->box->messages() >= most_read_into(*queue))
             return;
     }
     if (!s.catching)
         return;
 
-    const auto most_messages = queue ? std::max<std::size_t>(1, queue->limits->messages / 2) : 256;
+    const auto waiting = queue && queue->box ? queue->box->messages() : 0;
+    const auto most_messages = queue ? most_read_into(*queue) - waiting : std::size_t{256};
     const auto most_bytes =
         queue ? std::min(queue->limits->bytes / 2, scratch::write_size) : scratch::write_size;
     std::size_t messages = 0;

@@ -27,7 +27,7 @@ PUSHER_DECL void core::enforce_memory() {
         });
         for (const auto& s : slots_)
             if (s && s->what == subscriber_base::kind::queue)
-                if (auto& q = static_cast<queue_subscriber&>(*s); q.box && q.box->messages() != 0)
+                if (auto& q = static_cast<queue_subscriber&>(*s); q.box && q.box->newest().first)
                     holders.push_back({q.box->share(), nullptr, &q});
         std::stable_sort(holders.begin(), holders.end(), [](const holder& a, const holder& b) {
             return a.share > b.share;

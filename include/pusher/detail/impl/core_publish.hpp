@@ -242,7 +242,7 @@ PUSHER_DECL receipt core::publish(
         if (t->open == topic_state::no_run)
             t->open = open(*t);
         run_index = t->open;
-        const auto& plan = plan_for(run_index, o.type);
+        auto& plan = plan_for(run_index, o.type);
         result.matched = plan.matched;
         if (t->past) {
             m.position = topic_position{t->past->epoch(), t->past->next_offset()};
@@ -250,7 +250,7 @@ PUSHER_DECL receipt core::publish(
             result.position = m.position;
         }
         if (t->cursors)
-            result.matched += count_catching(*t, o.type, o.publisher, sequence_);
+            result.matched += count_catching(*t, plan, o.publisher, sequence_);
         append(*t, m, o.publisher, o.ttl, run_index, plan.slice);
     }
     if (o.publisher != 0) {

@@ -333,12 +333,16 @@ core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflo
     s.has_overflow_option = true;
 }
 
-/// Whether a subscription does.
-PUSHER_DECL bool core::acknowledges(const subscriber_base& s, std::size_t sub) const noexcept {
-    return s.subs[sub].index == sub_ref::catching &&
-           std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
-               return c->group == s.subs[sub].group && c->sent;
-           });
+/// From where on a subscription has yet to get its topic's messages; nothing if it is up to the present.
+PUSHER_DECL std::optional<std::uint64_t>
+core::pending_from(const subscriber_base& s, std::size_t sub, const topic_state& t) const noexcept {
+    if (!s.catching)
+        return std::nullopt;
+    for (const auto& c : s.catching->cursors)
+        if (s.subs[sub].index == sub_ref::catching ? c->group == s.subs[sub].group
+                                                   : c->topic == &t && c->group == cursor::no_group)
+            return c->next;
+    return std::nullopt;
 }
 
 /// Replaces a subscription's options where it is: nothing that it has a claim to is lost by that.
@@ -346,9 +350,15 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
     auto& ref = s.subs[sub];
     set_overflow(s, ref, o.overflow);
     if (ref.index == sub_ref::catching) {
-        for (const auto& c : s.catching->cursors)
-            if (c->group == ref.group)
-                c->no_echo = !o.echo;
+        for (const auto& c : s.catching->cursors) {
+            if (c->group != ref.group)
+                continue;
+            c->no_echo = !o.echo;
+            if (o.acknowledge == (c->sent != nullptr))
+                continue;
+            c->sent = o.acknowledge ? std::make_unique<in_flight>(*c) : nullptr;
+            schedule_catchup(s);
+        }
         return;
     }
     auto& g = *groups_[ref.group];
@@ -412,7 +422,9 @@ PUSHER_DECL subscribe_result core::subscribe(
     }
 
     const bool replays = topic && topic->past && (o.history != 0 || o.resume || resume_after);
-    if (existing && !replays && acknowledges(s, *existing) == o.acknowledge) {
+    // A cursor goes on where it is, whether it is to be acknowledged or not any more.
+    const bool reads = existing && s.subs[*existing].index == sub_ref::catching;
+    if (existing && !replays && (reads || !o.acknowledge)) {
         change(s, *existing, o);
         subscribe_result unchanged;
         if (topic && topic->past)
@@ -421,6 +433,9 @@ PUSHER_DECL subscribe_result core::subscribe(
     }
 
     auto& g = make_group(*p, o.type);
+    if (topic && topic->past)
+        trim(*topic); // while whoever is to be told of it still has its cursor
+    const auto pending = existing ? pending_from(s, *existing, *topic) : std::nullopt;
     ++g.pins; // a subscription that replaces itself must not take the group with it
     if (existing)
         unlink(s, *find_sub(s, g));
@@ -439,7 +454,6 @@ PUSHER_DECL subscribe_result core::subscribe(
     }
 
     const auto& past = *topic->past;
-    trim(*topic);
     result.position = topic_position{past.epoch(), past.next_offset() - 1};
     auto from = past.next_offset();
     bool hold = false; // what is live waits for what comes first
@@ -469,10 +483,14 @@ PUSHER_DECL subscribe_result core::subscribe(
             hold = true;
         }
     }
-    const auto owed = from;
+    const auto owed = pending && !o.resume && !resume_after ? std::min(from, *pending) : from;
     if (o.history != 0 && !(result.recovered && *result.recovered)) {
         from = std::min(from, past.last(o.history, o.type));
     }
+    // What it has a claim to and has not read yet is not lost by asking anew; unless it says itself where to
+    // go on.
+    if (pending && !o.resume && !resume_after)
+        from = std::min(from, *pending);
     if (from != past.next_offset() || hold || o.acknowledge) {
         auto c = std::make_unique<cursor>(
             cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, shared_text(o.type)});
