@@ -4,7 +4,6 @@
 #include <pusher/detail/core.hpp>
 
 #include <algorithm>
-#include <iterator>
 
 namespace pusher::inline v0::detail {
 
@@ -80,7 +79,7 @@ PUSHER_DECL std::vector<group*> core::stop_cursors(subscriber_base& s) {
         if (c->group != cursor::no_group)
             pinned.push_back(groups_[c->group]);
     }
-    std::stable_partition(
+    std::partition(
         pinned.begin(), pinned.end(), [](const group* g) { return g->what != group::kind::typed; });
     s.catching->cursors.clear();
     if (s.catching->gaps.empty())
@@ -365,11 +364,13 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
 /// their groups. Nothing can be published in between.
 PUSHER_DECL void core::go_live(subscriber_base& s) {
     auto& cursors = s.catching->cursors;
-    const auto end = std::stable_partition(cursors.begin(), cursors.end(), [](const auto& c) {
-        return c->sent || c->next != c->topic->past->next_offset();
-    });
-    const std::vector done(std::make_move_iterator(end), std::make_move_iterator(cursors.end()));
-    cursors.erase(end, cursors.end());
+    std::vector<std::unique_ptr<cursor>> done;
+    std::vector<std::unique_ptr<cursor>> others;
+    for (auto& c : cursors) {
+        const bool reads_on = c->sent || c->next != c->topic->past->next_offset();
+        (reads_on ? others : done).push_back(std::move(c));
+    }
+    cursors = std::move(others);
     if (cursors.empty() && s.catching->gaps.empty())
         s.catching.reset();
     for (const auto& c : done) {

@@ -29,7 +29,7 @@ PUSHER_DECL void core::enforce_memory() {
             if (s && s->what == subscriber_base::kind::queue)
                 if (auto& q = static_cast<queue_subscriber&>(*s); q.box && q.box->newest().first)
                     holders.push_back({q.box->share(), nullptr, &q});
-        std::stable_sort(holders.begin(), holders.end(), [](const holder& a, const holder& b) {
+        std::sort(holders.begin(), holders.end(), [](const holder& a, const holder& b) {
             return a.share > b.share;
         });
         any = !holders.empty();
@@ -59,7 +59,7 @@ PUSHER_DECL void core::enforce_memory() {
     }
     if (bytes <= params_.memory_bytes)
         return;
-    std::stable_sort(
+    std::sort(
         holders.begin(), holders.end(), [](const holder& a, const holder& b) { return a.share > b.share; });
     for (const auto& h : holders) {
         if (bytes <= enough)
