@@ -392,8 +392,9 @@ PUSHER_DECL subscribe_result core::subscribe(
 
     auto* const known = find_pattern(text, o.match);
     auto* const in = known && !o.type.empty() ? static_cast<group*>(known->find_type(o.type)) : known;
-    const auto existing = in ? find_sub(s, *in) : std::nullopt;
-    if (!existing) {
+    constexpr auto none = static_cast<std::size_t>(-1);
+    const auto existing = in ? find_sub(s, *in).value_or(none) : none;
+    if (existing == none) {
         if (s.what == subscriber_base::kind::queue && s.subs.size() >= params_.subscriptions)
             ec = errc::too_many_subscriptions;
         else if (!known && !room_for_state())
@@ -423,9 +424,9 @@ PUSHER_DECL subscribe_result core::subscribe(
 
     const bool replays = topic && topic->past && (o.history != 0 || o.resume || resume_after);
     // A cursor goes on where it is, whether it is to be acknowledged or not any more.
-    const bool reads = existing && s.subs[*existing].index == sub_ref::catching;
-    if (existing && !replays && (reads || !o.acknowledge)) {
-        change(s, *existing, o);
+    const bool reads = existing != none && s.subs[existing].index == sub_ref::catching;
+    if (existing != none && !replays && (reads || !o.acknowledge)) {
+        change(s, existing, o);
         subscribe_result unchanged;
         if (topic && topic->past)
             unchanged.position = topic_position{topic->past->epoch(), topic->past->next_offset() - 1};
@@ -435,9 +436,9 @@ PUSHER_DECL subscribe_result core::subscribe(
     auto& g = make_group(*p, o.type);
     if (topic && topic->past)
         trim(*topic); // while whoever is to be told of it still has its cursor
-    const auto pending = existing ? pending_from(s, *existing, *topic) : std::nullopt;
+    const auto pending = existing != none ? pending_from(s, existing, *topic) : std::nullopt;
     ++g.pins; // a subscription that replaces itself must not take the group with it
-    if (existing)
+    if (existing != none)
         unlink(s, *find_sub(s, g));
     --g.pins;
 
