@@ -15,6 +15,7 @@ The ```text block that follows a program or such commands, as the next block, is
 anything. A program that is not done by then is stopped as Ctrl-C does. The README's program has a test of its own,
 and is only compiled here. Ports are replaced by free ones.
 """
+import os
 import pathlib
 import re
 import signal
@@ -23,14 +24,32 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 DEADLINE = 100
 FRAME = """
 [[maybe_unused]] RESULT fragment([[maybe_unused]] boost::asio::io_context& context,
                                  [[maybe_unused]] pusher::broker<pusher::transport::all>& broker) {
 """
+# The programs say nothing of it, so the call that begins to listen tells the port.
 MAIN = """
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cstdio>
+#include <cstdlib>
+
+extern "C" int listen(int socket, int backlog) noexcept {
+    const auto result = static_cast<int>(syscall(SYS_listen, socket, backlog));
+    sockaddr_in at{};
+    socklen_t size = sizeof at;
+    if (const char* const to = std::getenv("TELL_PORTS");
+        to && result == 0 && getsockname(socket, reinterpret_cast<sockaddr*>(&at), &size) == 0)
+        dprintf(std::atoi(to), "%d\\n", ntohs(at.sin_port));
+    return result;
+}
+
 int main(int, char** arguments) {
     const std::string_view name = arguments[1];
 CALLS
@@ -100,24 +119,29 @@ def compare(block, got):
     assert re.fullmatch(pattern, got.strip(), re.S), f"{block.where}: this was printed instead:\n{got}"
 
 
-def wait_until_listening(port, program):
-    while program.poll() is None:
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"a program that should listen ended with {program.returncode}")
+def wait_until_listening(ports, told):
+    """Ends when the program listens at all of them; the pipe ends with the program."""
+    missing = set(ports)
+    for line in told:
+        missing.discard(int(line))
+        if not missing:
+            return
+    assert not missing, f"a program that should listen at {missing} has ended"
 
 
 def follow(binary, block, *others):
     """Runs a program, and what the text does with it."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        program = subprocess.Popen([binary, block.where], stdout=output)
+        reading, writing = os.pipe()
+        program = subprocess.Popen([binary, block.where], stdout=output, pass_fds=[writing],
+                                   env={**os.environ, "TELL_PORTS": str(writing)})
+        os.close(writing)
+        told = os.fdopen(reading)
         watchdog = threading.Timer(DEADLINE, program.kill)
         watchdog.start()
         try:
-            for port in block.ports:
-                wait_until_listening(port, program)
+            if block.ports:
+                wait_until_listening(block.ports, told)
             previous, got, expected = block, "", None
             for other in others:
                 if other.mark == "run":
@@ -139,6 +163,7 @@ def follow(binary, block, *others):
             watchdog.cancel()
             program.kill()
             program.wait()
+            told.close()
 
 
 def main():

@@ -146,7 +146,8 @@ inline void model::drop(user& u, std::size_t i, pusher::drop_cause why) {
     const auto dropped = pop(u, i).sequence;
     add_gap(u, gap_of(dropped));
     lose(u, dropped, why);
-    forget_sent(u, dropped);
+    if (why == pusher::drop_cause::expired || why == pusher::drop_cause::undeliverable)
+        forget_sent(u, dropped);
 }
 
 /// It is lost: no acknowledgement is waited for.

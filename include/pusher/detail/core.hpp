@@ -336,7 +336,8 @@ private:
         return [this, &s, why](const run& r, std::uint32_t index) {
             s.box->add_gap(gap_of(r, index));
             count_drop(s, r, why);
-            forget_sent(s, r, index);
+            if (why == drop_cause::expired) // else it gave way, which what is to be acknowledged does not
+                forget_sent(s, r, index);
         };
     }
     static pending_gap gap_of(const run& r, std::uint32_t index) {

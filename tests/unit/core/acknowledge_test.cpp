@@ -393,3 +393,29 @@ TEST_CASE("acknowledge: half of the outbox is left to what is live", "[core]") {
     publish(s, "t", 5, 5);
     CHECK(a->overflows == 1);
 }
+
+TEST_CASE("acknowledge: the loss of a plain copy does not settle the one to be acknowledged", "[core]") {
+    core_script s(with_window(10));
+    pusher::outbox_params l;
+    l.messages = 4;
+    auto a = s.queue(l);
+    s.subscribe_filter(a, "#");
+    publish(s, "h", 1, 1);
+    auto o = acknowledging();
+    o.history = 1;
+    s.subscribe(a, "h", o);
+    s.settle();
+    CHECK(a->box->messages() == 2); // the live one, and that of the history
+    publish(s, "t", 1, 3);
+    CHECK(s.core.counters().dropped == 1);
+    const auto take_all = [&] {
+        texts got;
+        while (s.core.take(
+            *a, [&](const pusher::message& m) { got.push_back(text_of(m)); }, [](const pusher::gap&) {}))
+            s.settle();
+        return got;
+    };
+    CHECK(take_all() == texts{"h@1=1", "t=1", "t=2", "t=3"});
+    pass(s, 1s);
+    CHECK(take_all() == texts{"~h@1=1"});
+}
