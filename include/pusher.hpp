@@ -57,6 +57,7 @@
 #include <pusher/publish_options.hpp>
 #include <pusher/stats.hpp>
 #include <pusher/store/memory_store.hpp>
+#include <pusher/store/store.hpp>
 #include <pusher/subscribe_options.hpp>
 #include <pusher/subscription.hpp>
 #include <pusher/topic.hpp>

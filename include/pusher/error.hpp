@@ -50,6 +50,12 @@ enum class errc {
     protocol_error,         ///< the peer broke the transport's protocol
     peer_closed,            ///< the peer closed the connection in good order
     handler_threw,          ///< an in-process handler or a hook of the host threw
+    store_full,             ///< the store's disk or quota is full
+    store_locked,           ///< another process has the store
+    store_corrupt,          ///< the store's data is damaged
+    store_foreign,          ///< it is no store of this library's, or of a newer version's
+    store_read_only,        ///< the store cannot be written to
+    store_failed,           ///< any other failure of the store
 };
 
 /// What to compare with when a class of errors matters and not the exact one.
@@ -58,6 +64,7 @@ enum class condition {
     limit_reached,        ///< a limit; may pass later
     denied,               ///< authentication or authorization said no
     gone,                 ///< the thing acted on does not exist any more
+    store_unavailable,    ///< the store failed; what does not need it goes on
 };
 
 namespace detail {
@@ -95,6 +102,12 @@ inline const char* message_of(errc e) noexcept {
     case errc::protocol_error: return "protocol error";
     case errc::peer_closed: return "closed by the peer";
     case errc::handler_threw: return "a handler threw";
+    case errc::store_full: return "the store is full";
+    case errc::store_locked: return "the store is in use by another process";
+    case errc::store_corrupt: return "the store is damaged";
+    case errc::store_foreign: return "not a store of this version";
+    case errc::store_read_only: return "the store is read-only";
+    case errc::store_failed: return "the store failed";
     }
     return "unknown pusher error";
 }
@@ -116,6 +129,7 @@ public:
         case condition::limit_reached: return "limit reached";
         case condition::denied: return "denied";
         case condition::gone: return "gone";
+        case condition::store_unavailable: return "store unavailable";
         }
         return "unknown pusher condition";
     }
@@ -163,6 +177,12 @@ detail::error_category::default_error_condition(int value) const noexcept {
     case errc::not_found:
     case errc::closed:
     case errc::stopped: return make_error_condition(condition::gone);
+    case errc::store_full:
+    case errc::store_locked:
+    case errc::store_corrupt:
+    case errc::store_foreign:
+    case errc::store_read_only:
+    case errc::store_failed: return make_error_condition(condition::store_unavailable);
     default: return {value, *this};
     }
 }
