@@ -239,7 +239,7 @@ private:
     subscription
     start(detail::subscriber_ptr s, std::string_view text, const subscribe_options& options, error_code& ec);
     void schedule();
-    void watch_late();
+    void watch_due();
     void flush();
     void publish_posted();
     void check_waiters();
@@ -281,11 +281,11 @@ private:
     native_hello hello_of(const detail::session& s, std::string& id) const;
 
     /// When messages that were not acknowledged are late.
-    struct late_timeout final : timeout {
-        explicit late_timeout(broker_core& b) noexcept : of(&b) {}
+    struct due_timeout final : timeout {
+        explicit due_timeout(broker_core& b) noexcept : of(&b) {}
         void at_timeout() override {
-            of->core_.repeat_late();
-            of->watch_late();
+            of->core_.run_due();
+            of->watch_due();
         }
 
         broker_core* of;
@@ -293,7 +293,7 @@ private:
 
     broker_params params_;
     std::shared_ptr<services> services_;
-    late_timeout late_{*this};
+    due_timeout late_{*this};
     detail::core core_;
     /// Sessions that the core does not have: not authenticated yet, or saying goodbye.
     boost::unordered_flat_map<const detail::session*, detail::session_ptr> outside_;

@@ -59,6 +59,7 @@ public:
         std::uint64_t sequence_epoch = 0;       ///< the life of the broker that `sequence` counts in
         std::optional<topic_position> position; ///< only on a topic with history
         std::optional<wall_time> receive_time;
+        std::chrono::milliseconds ttl{0}; ///< how long it is worth delivering; zero: it does not expire
         bool redelivered = false;
         wall_clock clock = &std::chrono::system_clock::now; ///< asked when `receive_time` is not set
     };
@@ -81,7 +82,11 @@ public:
     /// The place in the topic's history, if the topic has one.
     [[nodiscard]] const std::optional<topic_position>& position() const noexcept { return f_.position; }
 
-    /// Whether it was sent to this subscriber before, and not acknowledged in time.
+    /// How long it is worth delivering, from when it was published; zero: it does not expire.
+    [[nodiscard]] std::chrono::milliseconds ttl() const noexcept { return f_.ttl; }
+
+    /// Whether it was sent to this subscriber before, or tried to: it was not acknowledged in time, or its
+    /// delivery had failed.
     [[nodiscard]] bool redelivered() const noexcept { return f_.redelivered; }
 
     /// When the broker accepted the message. A message that no one stored reads the clock when first asked.

@@ -20,7 +20,17 @@ enum class drop_cause : std::uint8_t {
     undeliverable, ///< the transport cannot carry it, such as a push over the datagram limit
     conflated,     ///< the outbox was full, and a newer message of the same key took its place
     expired,       ///< its time to live was over before it could be sent
-    memory         ///< the broker's memory was full, and this subscriber held the most of it
+    memory,        ///< the broker's memory was full, and this subscriber held the most of it
+    failed         ///< its delivery failed, and the failure ladder said to drop it
+};
+
+/// Why a delivery failed.
+enum class failure_cause : std::uint8_t {
+    disconnected,     ///< the connection ended before it took the message, or before it was acknowledged
+    not_acknowledged, ///< not in time
+    handler_threw,    ///< of a subscriber in process
+    undeliverable,    ///< the transport cannot carry it, such as a push over the datagram limit
+    send_failed       ///< the network refused the datagram
 };
 
 /// Who an event is about. Views are valid during the call.
@@ -51,6 +61,10 @@ public:
     virtual void at_publish(const message&, const receipt&) {}
     /// One message was lost to one subscriber.
     virtual void at_drop(const subscriber_info&, std::string_view /*topic*/, drop_cause) {}
+    /// A message is kept for the subscriber's uid until it comes back: `failure::persist`.
+    virtual void at_park(const subscriber_info&, const message&, failure_cause) {}
+    /// A failure ladder gave up on a message.
+    virtual void at_dead_letter(const subscriber_info&, const message&, failure_cause) {}
     /// A subscriber is being told of a loss.
     virtual void at_gap(const subscriber_info&, const gap&) {}
     /// A session ended; `reason.error` says why.

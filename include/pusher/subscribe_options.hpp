@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/failure_policy.hpp>
 #include <pusher/message.hpp>
 #include <pusher/overflow_policy.hpp>
 #include <pusher/topic.hpp>
@@ -27,6 +28,10 @@ struct subscribe_options {
     /// several subscriptions of one subscriber match a message, an exact one decides before a filter, then
     /// the oldest.
     std::optional<overflow_policy> overflow{};
+
+    /// What happens when a delivery to this subscription fails; null: as the broker's parameters say. Which
+    /// one decides when several match is as with `overflow`. Copied.
+    const failure_ladder* on_failure = nullptr;
 
     /// At least once: what is sent is to be acknowledged, and is sent again, in order, until it is; marked
     /// then (`message::redelivered`). No more is sent than a window of what is not acknowledged. Exact topics

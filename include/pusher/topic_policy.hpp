@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/failure_policy.hpp>
 #include <pusher/overflow_policy.hpp>
 
 #include <optional>
@@ -15,6 +16,9 @@ struct topic_policy {
 
     /// What happens when an outbox is full.
     std::optional<overflow_policy> overflow{};
+
+    /// What happens when a delivery fails.
+    std::optional<failure_ladder> on_failure{};
 };
 
 } // namespace pusher::inline v0

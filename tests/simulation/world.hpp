@@ -187,7 +187,7 @@ inline outcome world::perform(const command& c) {
             o.error = ec.message();
         break;
     }
-    case kind::repeat: core_.repeat_late(); break;
+    case kind::repeat: core_.run_due(); break;
     }
     look_for_early_end();
     --depth_;

@@ -61,6 +61,17 @@ inline std::string text_of(const pusher::gap& g) {
     return text;
 }
 
+inline std::string text_of(pusher::failure_cause why) {
+    switch (why) {
+    case pusher::failure_cause::disconnected: return "disconnected";
+    case pusher::failure_cause::not_acknowledged: return "not acknowledged";
+    case pusher::failure_cause::handler_threw: return "handler threw";
+    case pusher::failure_cause::undeliverable: return "undeliverable";
+    case pusher::failure_cause::send_failed: return "send failed";
+    }
+    return "?";
+}
+
 /// One line per frame, with a mark in front to tell one encoding from another.
 class text_encoding final : public pusher::encoding {
 public:
@@ -200,8 +211,16 @@ public:
     }
     void at_drop(const pusher::subscriber_info&, std::string_view topic, pusher::drop_cause why) override {
         static constexpr const char* names[] = {"overflow",  "trimmed", "disconnected", "undeliverable",
-                                                "conflated", "expired", "memory"};
+                                                "conflated", "expired", "memory",       "failed"};
         seen.push_back("drop " + std::string(topic) + " " + names[static_cast<std::size_t>(why)]);
+    }
+    void at_park(
+        const pusher::subscriber_info& who, const pusher::message& m, pusher::failure_cause why) override {
+        seen.push_back("park " + text_of(m) + " for " + std::string(who.uid) + ": " + text_of(why));
+    }
+    void at_dead_letter(
+        const pusher::subscriber_info&, const pusher::message& m, pusher::failure_cause why) override {
+        seen.push_back("dead " + text_of(m) + ": " + text_of(why));
     }
     void at_gap(const pusher::subscriber_info&, const pusher::gap& g) override {
         seen.push_back("gap " + text_of(g));

@@ -10,7 +10,9 @@
 #include <pusher/detail/topic_table.hpp>
 #include <pusher/detail/turn.hpp>
 #include <pusher/error.hpp>
+#include <pusher/failure_policy.hpp>
 #include <pusher/observer.hpp>
+#include <pusher/parking_params.hpp>
 #include <pusher/publish_options.hpp>
 #include <pusher/subscribe_options.hpp>
 #include <pusher/topic_policy.hpp>
@@ -36,6 +38,10 @@ struct core_params {
     std::vector<topic_policy> topic_policies;
     acknowledgement_params acknowledgement;
     idempotency_params idempotency;
+    failure_ladder on_failure;
+    parking_params parking;
+    dead_letter_params dead_letters;
+    outbox_params held;               ///< by a handler that is to be called again
     std::size_t topics = 1'000'000;   ///< with state, and levels of filters
     std::size_t subscriptions = 1024; ///< of one queue subscriber
     std::size_t message_bytes = 1024 * 1024;
@@ -66,7 +72,8 @@ public:
           context_(context),
           topics_(params_.hash_seed),
           filters_(params_.hash_seed),
-          recent_ids_(params_.idempotency, params_.hash_seed) {
+          recent_ids_(params_.idempotency, params_.hash_seed),
+          has_ladders_(!params_.on_failure.empty() || any_ladder(params_.topic_policies)) {
         slots_.push_back(nullptr); // slot 0 is nobody
         turn_.make_slots(1);
     }
@@ -133,10 +140,32 @@ public:
     /// A subscriber has dealt with a topic's messages up to that offset.
     /// \param ec `not_found`: no subscription of it acknowledges there; `invalid_message`: it was not sent.
     void acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offset, error_code& ec);
-    /// Sends again what is late.
-    void repeat_late();
-    /// When something may be late: call `repeat_late` then. `max`: nothing is waited for.
-    [[nodiscard]] steady_time next_late() const noexcept { return late_.next_deadline(); }
+
+    // ---- failed deliveries: impl/core_failure.hpp
+
+    /// Does what is due: late acknowledgements, and the steps of failure ladders.
+    void run_due();
+    /// When something may be due: call `run_due` then. `max`: nothing is waited for.
+    [[nodiscard]] steady_time next_due() const noexcept { return due_.next_deadline(); }
+
+    /// `f(const parcel&)` for each message that is kept for a uid, in publish order; it must not change any.
+    template <class F>
+    void for_each_parcel(std::string_view uid, F&& f) const;
+    /// `f(std::string_view uid, std::size_t messages, std::size_t bytes)` for each uid.
+    template <class F>
+    void for_each_mailbox(F&& f) const;
+    /// Forgets what is kept for a uid. \param topic empty: of all topics. \return how many messages.
+    std::size_t purge_parked(std::string_view uid, std::string_view topic);
+    /// Offers it anew to those who are here. \return how many messages.
+    std::size_t requeue_parked(std::string_view uid, std::string_view topic);
+    [[nodiscard]] const std::deque<dead_letter>& dead_letters() const noexcept { return dead_letters_; }
+    /// Tries to deliver a dead letter again, or parks it for its uid.
+    /// \param ec `not_found`: there is no such letter, or nobody it could go to.
+    void requeue_dead_letter(std::uint64_t number, error_code& ec);
+    /// \param number 0: all of them. \return how many.
+    std::size_t purge_dead_letters(std::uint64_t number);
+    /// Messages that are kept for who is not here.
+    [[nodiscard]] std::size_t parked() const noexcept { return parcels_; }
 
     // ---- delivery: impl/core_flush.hpp
 
@@ -199,7 +228,9 @@ private:
     };
 
     struct sub_options {
-        overflow_policy overflow;
+        std::optional<overflow_policy> overflow;
+        failure_ladder on_failure;
+        bool chooses_ladder = false;
     };
 
     /// Set for as long as it lives, also when an exception passes.
@@ -235,7 +266,9 @@ private:
     void change(subscriber_base& s, std::size_t sub, const subscribe_options& o);
     std::optional<std::uint64_t>
     pending_from(const subscriber_base& s, std::size_t sub, const topic_state& t) const noexcept;
-    void set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow);
+    void set_options(
+        subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow,
+        const failure_ladder* on_failure);
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
     void compact(group& g);
@@ -253,8 +286,9 @@ private:
         const subscriber_base& s, std::string_view topic, std::string_view type, std::uint64_t publisher,
         std::uint64_t sequence) const;
     bool matches(const group& g, std::string_view topic, std::string_view type) const;
-    overflow_policy policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const;
-    const sub_ref* governing(const queue_subscriber& s, std::string_view topic, std::string_view type) const;
+    overflow_policy
+    policy_for(const subscriber_base& s, const run& r, std::uint32_t index, overflow_policy otherwise) const;
+    const sub_ref* governing(const subscriber_base& s, std::string_view topic, std::string_view type) const;
 
     // publishing
     void next_stamp() {
@@ -327,7 +361,12 @@ private:
     }
     void shed(topic_state& t);
     void shed(queue_subscriber& s);
-    void count_drop(const subscriber_base& s, std::string_view topic, drop_cause why);
+    void count_drop(drop_cause why);
+    void count_drop(const subscriber_base& s, std::string_view topic, drop_cause why) {
+        count_drop(why);
+        if (observer_)
+            observer_->at_drop(s.info(), topic, why);
+    }
     void count_drop(const subscriber_base& s, const run& r, drop_cause why) {
         count_drop(s, r.topic().view(), why);
     }
@@ -336,8 +375,10 @@ private:
         return [this, &s, why](const run& r, std::uint32_t index) {
             s.box->add_gap(gap_of(r, index));
             count_drop(s, r, why);
-            if (why == drop_cause::expired) // else it gave way, which what is to be acknowledged does not
+            if (why == drop_cause::expired) { // else it gave way, which these do not
                 forget_sent(s, r, index);
+                forget_returned(s, r, index);
+            }
         };
     }
     static pending_gap gap_of(const run& r, std::uint32_t index) {
@@ -346,8 +387,8 @@ private:
     void overflow(queue_subscriber& s);
     bool drain(queue_subscriber& s);
     void update_pressure(queue_subscriber& s) noexcept;
-    void forget_queued(queue_subscriber& s, drop_cause why);
-    void forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why);
+    void forget_queued(queue_subscriber& s, drop_cause why, bool failed = false);
+    void forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why, bool failed = false);
     void observe_gap(const subscriber_base& s, const gap& g) {
         if (observer_)
             observer_->at_gap(s.info(), g);
@@ -393,6 +434,66 @@ private:
     void sent(cursor& c, const in_flight::entry& e);
     std::optional<std::size_t> repeat(queue_subscriber& s, cursor& c);
     void forget_sent(subscriber_base& s, const run& r, std::uint32_t index);
+    void late(in_flight& sent);
+
+    // failed deliveries: impl/core_failure.hpp
+
+    /// What follows for a failed delivery.
+    struct next_step {
+        enum class kind : std::uint8_t { wait, park, drop, give_up, settled };
+
+        kind what;
+        std::chrono::milliseconds delay{0};
+    };
+    static bool any_ladder(const std::vector<topic_policy>& policies) noexcept {
+        return std::any_of(policies.begin(), policies.end(), [](const topic_policy& p) {
+            return p.on_failure && !p.on_failure->empty();
+        });
+    }
+    const failure_ladder&
+    ladder_for(const subscriber_base& s, std::string_view topic, std::string_view type) const;
+    next_step climb(
+        failure_state& f, const run& r, std::uint32_t index, const subscriber_info& who,
+        const std::exception_ptr& exception, bool may_wait);
+    void raise(const failure::alarm& a, failed_delivery f);
+    template <class F>
+    void call_host(const subscriber_info& who, std::string_view topic, F&& f);
+    std::chrono::milliseconds spread(std::chrono::milliseconds delay, double jitter);
+
+    void
+    lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t index, next_step::kind what);
+    bool fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
+    void fail_sent(queue_subscriber& s);
+    bool reached_otherwise(const queue_subscriber& s, const run& r, std::uint32_t index) const;
+    bool cursor_brings(const subscriber_base& s, const run& r, std::uint32_t index) const;
+    std::unique_ptr<parcel> take(parcel& p);
+    void keep(std::unique_ptr<parcel> p, steady_time due);
+    void step(parcel& p);
+    void park(std::unique_ptr<parcel> p);
+    void bury(std::unique_ptr<parcel> p);
+    void bury(dead_letter d);
+    void forget_dead_letter(std::deque<dead_letter>::iterator at);
+    template <class F>
+    std::size_t take_parked(std::string_view uid, std::string_view topic, F&& f);
+    void lose(std::unique_ptr<parcel> p, drop_cause why);
+    void offer(const mailbox& box);
+    void expect_mail(subscriber_base& s);
+    bool is_for(const parcel& p, const subscriber_base& s) const;
+    void deliver_mail(queue_subscriber& s);
+    void take_back(queue_subscriber& s);
+    parcel* returned_parcel(const subscriber_base& s, const run& r, std::uint32_t index) const;
+    void cannot_get(const subscriber_base& s, parcel& p);
+    void forget_returned(subscriber_base& s, const run& r, std::uint32_t index);
+    void forget_resumed(
+        const subscriber_base& s, std::string_view topic, const std::optional<topic_position>& after,
+        std::optional<std::uint64_t> after_sequence);
+    void shed(mailbox& box);
+
+    void fail_call(handler_subscriber& s, const message& m);
+    void hold(handler_subscriber& s, const message& m);
+    void try_held(holding& h);
+    bool call_held(handler_subscriber& s);
+    void lose_held(handler_subscriber& s, std::size_t place, drop_cause why);
 
     core_params params_;
     memory_account_ptr account_{new memory_account};
@@ -422,8 +523,21 @@ private:
     std::vector<std::uint32_t> selected_replies_;
     scratch room_;
     core_counters counters_;
-    timer_queue late_{std::chrono::milliseconds(1)};
+    timer_queue due_{std::chrono::milliseconds(1)};
     recent_ids recent_ids_;
+    boost::unordered_flat_map<std::string_view, std::unique_ptr<mailbox>, text_hash> mailboxes_{
+        0, text_hash(params_.hash_seed)}; ///< by uid; the keys view the boxes' own
+    std::size_t parcels_ = 0;
+    std::deque<dead_letter> dead_letters_;
+    std::size_t dead_letter_bytes_ = 0;
+    std::uint64_t last_dead_letter_ = 0;
+    struct alarm_limit {
+        steady_time next{};
+        std::uint64_t suppressed = 0;
+    };
+    boost::unordered_flat_map<const failure::alarm*, alarm_limit> alarms_;
+    std::uint64_t random_ = params_.hash_seed;
+    bool has_ladders_;                   ///< some delivery may have one
     std::vector<std::uint32_t> aging_;   ///< groups of topics whose history has an age limit
     std::size_t next_aging_ = 0;         ///< whose turn it is to be looked at
     std::uint64_t expired_sequence_ = 0; ///< the newest message of those histories that are gone
@@ -446,6 +560,7 @@ private:
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/detail/impl/core_acknowledge.hpp>
 #include <pusher/detail/impl/core_catchup.hpp>
+#include <pusher/detail/impl/core_failure.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/failing.hpp>
 #include <pusher/detail/timer_queue.hpp>
 
 #include <algorithm>
@@ -20,7 +21,9 @@ public:
         std::uint64_t sequence;
     };
 
-    explicit in_flight(cursor& c) noexcept : of(&c) {}
+    explicit in_flight(cursor& c) noexcept
+        : timer_node(static_cast<std::uint16_t>(due_kind::in_flight)),
+          of(&c) {}
 
     [[nodiscard]] bool empty() const noexcept { return sent_.empty(); }
     [[nodiscard]] std::size_t size() const noexcept { return sent_.size(); }
@@ -28,6 +31,8 @@ public:
     /// What is to be sent again comes before what is new.
     [[nodiscard]] bool repeats() const noexcept { return next_ != sent_.size(); }
     [[nodiscard]] const entry& next_again() const noexcept { return sent_[next_]; }
+    [[nodiscard]] const entry& oldest() const noexcept { return sent_.front(); }
+    [[nodiscard]] const std::deque<entry>& all() const noexcept { return sent_; }
     void repeat_all() noexcept { next_ = 0; }
     void repeated() noexcept { ++next_; }
 
@@ -60,6 +65,7 @@ public:
     }
 
     cursor* of;
+    failure_state state; ///< of the oldest
 
 private:
     std::deque<entry> sent_;

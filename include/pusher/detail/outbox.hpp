@@ -54,7 +54,8 @@ public:
     enum class handling : std::uint8_t {
         plain,
         acknowledged, ///< the subscriber will acknowledge it: it does not give way to others
-        again         ///< the same, and it is marked as sent before
+        again,        ///< the same, and it is marked as sent before
+        returned      ///< failed before, and marked so: it has a bound of its own, and gives way to nothing
     };
 
     /// Adds a message, or counts it on to the last slice.
@@ -66,6 +67,10 @@ public:
             push(r, index, index + 1, as);
         ++messages_;
         bytes_ += r->at(index).size();
+        if (as == handling::returned) {
+            ++returned_messages_;
+            returned_bytes_ += r->at(index).size();
+        }
         note_expiry(*r, index, index + 1);
     }
 
@@ -142,12 +147,13 @@ public:
     [[nodiscard]] bool has_gaps() const noexcept { return !gaps_.empty(); }
     [[nodiscard]] bool empty() const noexcept { return slices_.empty() && gaps_.empty() && cut_.empty(); }
     [[nodiscard]] bool over(const outbox_params& limits) const noexcept {
-        return messages_ > limits.messages || bytes_ > limits.bytes;
+        return messages_ - returned_messages_ > limits.messages || bytes_ - returned_bytes_ > limits.bytes;
     }
     /// Over seven eighths of them, with more than one message.
     [[nodiscard]] bool nearly_over(const outbox_params& limits) const noexcept {
-        return messages_ > 1 && (messages_ > limits.messages - limits.messages / 8 ||
-                                 bytes_ > limits.bytes - limits.bytes / 8);
+        const auto messages = messages_ - returned_messages_;
+        return messages > 1 && (messages > limits.messages - limits.messages / 8 ||
+                                bytes_ - returned_bytes_ > limits.bytes - limits.bytes / 8);
     }
 
     /// Takes the oldest or the newest message out. False: there is none.
@@ -177,17 +183,18 @@ public:
     }
 
     /// Takes all messages out, those too that do not give way, and the replies.
+    /// \param dropped called with the run, the index and the handling.
     template <class F>
     void drop_all(F&& dropped) {
         for (auto& s : slices_)
             if (s.messages) {
                 for (auto i = s.from; i != s.to; ++i)
-                    dropped(*s.messages);
+                    dropped(s.messages, i, s.as);
                 release(s);
             }
         slices_.clear();
         replies_.clear();
-        replies_taken_ = messages_ = bytes_ = pinned_ = 0;
+        replies_taken_ = messages_ = bytes_ = pinned_ = returned_messages_ = returned_bytes_ = 0;
     }
 
     /// The message that was added last, of those that may give way. Null: there is none.
@@ -265,21 +272,24 @@ public:
 
     /// Writes until everything is out or the connection is blocked.
     /// \param on_told called with each gap that went out.
-    /// \param on_failed called with the run and index of each message that the encoding cannot carry; it
-    /// returns the gap to tell of.
+    /// \param on_failed called with the run, index and handling of each message that the encoding cannot
+    /// carry; it returns the gap to tell of, if there is one.
+    /// \param on_returned called with the run and index of each that had failed before and went out.
     /// \return how many messages went out; `empty()` tells whether something is left.
-    template <class OnGap, class OnFailed>
+    template <class OnGap, class OnFailed, class OnReturned>
     std::size_t drain(
         const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told,
-        OnFailed&& on_failed);
+        OnFailed&& on_failed, OnReturned&& on_returned);
 
     /// Takes the next message out, for a subscriber in process.
     /// \param f called with the message. \param told called first with each gap that belongs before it.
     /// \param on_expired called with the run and index of each message that has; it returns the gap.
+    /// \param on_returned as in `drain`.
     /// \return false if there is no message; then all gaps have been told.
-    template <class OnMessage, class OnGap, class OnExpired>
+    template <class OnMessage, class OnGap, class OnExpired, class OnReturned>
     bool
-    pop(const moment& at, std::vector<header>& headers, OnMessage&& f, OnGap&& told, OnExpired&& on_expired) {
+    pop(const moment& at, std::vector<header>& headers, OnMessage&& f, OnGap&& told, OnExpired&& on_expired,
+        OnReturned&& on_returned) {
         for (; !slices_.empty(); pop_front()) { // replies are for a connection
             const auto& s = slices_.front();
             if (s.messages && !s.messages->expired(s.from, at.now))
@@ -300,9 +310,11 @@ public:
             return false;
         const auto r = next->messages;
         const auto index = next->from;
-        const bool again = next->as == handling::again;
+        const auto as = next->as;
         pop_front();
-        f(r->view(index, at.sequence_epoch, headers, again));
+        if (as == handling::returned)
+            on_returned(*r, index);
+        f(r->view(index, at.sequence_epoch, headers, marked(as)));
         return true;
     }
 
@@ -319,6 +331,10 @@ private:
 
     [[nodiscard]] static std::uint32_t charge_of(const run& r) noexcept {
         return static_cast<std::uint32_t>(r.footprint()); // a run's places are numbers of 32 bits
+    }
+    /// Whether its frame is not the one that all share.
+    [[nodiscard]] static bool marked(handling as) noexcept {
+        return as == handling::again || as == handling::returned;
     }
     [[nodiscard]] static bool gives_way(const slice& s) noexcept {
         return s.messages && s.as == handling::plain;
@@ -368,6 +384,10 @@ private:
     void forget_one(const slice& s, std::uint32_t index) noexcept {
         --messages_;
         bytes_ -= s.messages->at(index).size();
+        if (s.as == handling::returned) {
+            --returned_messages_;
+            returned_bytes_ -= s.messages->at(index).size();
+        }
     }
 
     /// A run that only a history still holds keeps its messages, and not their encoded form.
@@ -410,6 +430,8 @@ private:
     std::size_t messages_ = 0;
     std::size_t bytes_ = 0;
     std::size_t pinned_ = 0;
+    std::size_t returned_messages_ = 0; ///< of `messages_`
+    std::size_t returned_bytes_ = 0;    ///< of `bytes_`
     memory_charge own_;
     steady_time next_expiry_ = steady_time::max(); ///< of what is here, or of what has left since
 };
@@ -423,7 +445,7 @@ inline void outbox::put_gap(const encoding& as, std::size_t index, scratch& room
 /// Valid until the next call.
 inline std::string_view outbox::frame_of(
     const slice& s, std::uint32_t index, const encoding& as, std::uint64_t epoch, scratch& room) {
-    if (s.as != handling::again)
+    if (!marked(s.as))
         return s.messages->encode(as, epoch).frame(index);
     room.again.clear(); // few of them, and not as others get it
     as.push(s.messages->view(index, epoch, room.headers, true), room.again);
@@ -523,9 +545,10 @@ void outbox::expire(steady_time now, Dropped&& dropped) {
         dropped);
 }
 
-template <class OnGap, class OnFailed>
+template <class OnGap, class OnFailed, class OnReturned>
 std::size_t outbox::drain(
-    const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told, OnFailed&& on_failed) {
+    const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told, OnFailed&& on_failed,
+    OnReturned&& on_returned) {
     std::size_t sent = 0;
     while (!empty()) {
         if (!cut_.empty()) {
@@ -545,7 +568,8 @@ std::size_t outbox::drain(
             const auto& s = slices_.front();
             if (!frame_of(s, s.from, as, epoch, room).empty())
                 break;
-            gaps_.add(on_failed(*s.messages, s.from));
+            if (auto g = on_failed(s.messages, s.from, s.as))
+                gaps_.add(std::move(*g));
         }
         fill(as, epoch, room);
         room.ends.clear();
@@ -562,7 +586,9 @@ std::size_t outbox::drain(
             if (begin >= taken && f.end != begin)
                 break;
             const bool is_message = f.what == frame::kind::queued && slices_.front().messages;
-            if (f.end > taken && is_message && slices_.front().as != handling::again)
+            if (is_message && slices_.front().as == handling::returned)
+                on_returned(*slices_.front().messages, slices_.front().from);
+            if (f.end > taken && is_message && !marked(slices_.front().as))
                 set_rest(
                     slices_.front().messages, slices_.front().from, static_cast<std::uint32_t>(taken - begin),
                     as, epoch);

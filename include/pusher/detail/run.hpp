@@ -181,6 +181,8 @@ public:
         if (in_history())
             m.position = topic_position{epoch_, offset_of(i)};
         m.receive_time = receive_time_;
+        if (i < ttls_.size())
+            m.ttl = ttls_[i];
         m.redelivered = redelivered;
         return message(m);
     }

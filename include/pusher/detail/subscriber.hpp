@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/failing.hpp>
 #include <pusher/detail/group.hpp>
 #include <pusher/detail/in_flight.hpp>
 #include <pusher/detail/outbox.hpp>
@@ -105,6 +106,7 @@ public:
     core* owner = nullptr;  ///< null: not, or no more, part of a broker
     std::uint64_t id = 0;
     std::uint64_t last_sequence = 0; ///< the newest message that was counted or called for
+    std::uint64_t bound_at = 0;      ///< the broker's sequence when it got its uid
     compact_vector<sub_ref> subs;
     std::unique_ptr<catchup> catching;
     shared_text uid;
@@ -114,12 +116,13 @@ public:
     bool scheduled : 1 = false;           ///< waits for its turn to be drained, or to read on from history
     bool remote : 1 = false;              ///< a session
     bool listed : 1 = true;               ///< broadcasts and pushes to its uid reach it
-    bool has_overflow_option : 1 = false; ///< some subscription has a policy of its own
+    bool has_options : 1 = false;         ///< some subscription has a policy of its own
     bool has_no_echo : 1 = false;         ///< some subscription does not want its own publishes, or did not
     bool published_this_turn : 1 = false; ///< so that `echo = false` has something to leave out
     bool pressured : 1 = false;           ///< its outbox is over the high-water mark: publishers wait for it
     bool progressed : 1 = false;          ///< its connection has taken something since `forget_progress`
     bool excused : 1 = false;             ///< it takes nothing: publishers do not wait for it
+    bool mail_waits : 1 = false;          ///< its uid's mailbox may hold something for it
 };
 
 using subscriber_ptr = boost::intrusive_ptr<subscriber_base>;
@@ -136,6 +139,7 @@ public:
     }
 
     std::unique_ptr<std::function<void(const gap&)>> on_gap; ///< few have one
+    std::unique_ptr<holding> held;                           ///< while a message is to be tried again
 };
 
 /// A subscriber that is written to at the end of a turn, or takes messages when it is ready: what it cannot
@@ -172,7 +176,13 @@ struct core_counters {
     std::uint64_t dropped_conflated = 0;
     std::uint64_t dropped_expired = 0;
     std::uint64_t dropped_memory = 0;
-    std::uint64_t redelivered = 0; ///< not acknowledged in time, and sent again
+    std::uint64_t dropped_failed = 0; ///< by a failure ladder
+    std::uint64_t redelivered = 0;    ///< not acknowledged in time, and sent again
+    std::uint64_t retried = 0;        ///< attempts that failure ladders made
+    std::uint64_t parked = 0;
+    std::uint64_t returned = 0; ///< of what failed: taken by who came back
+    std::uint64_t dead_letters = 0;
+    std::uint64_t dead_letters_lost = 0; ///< there were too many
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0;
 };

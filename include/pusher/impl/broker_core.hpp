@@ -115,13 +115,13 @@ PUSHER_DECL void broker_core::flush() {
     for (auto ending = std::exchange(closing_, {}); const auto& s : ending)
         close_now(*s);
     check_waiters();
-    watch_late(); // by what was sent just now
+    watch_due(); // by what was sent just now
 }
 
-PUSHER_DECL void broker_core::watch_late() {
+PUSHER_DECL void broker_core::watch_due() {
     if (cancelled_)
         return;
-    if (const auto late = core_.next_late(); late != detail::steady_time::max())
+    if (const auto late = core_.next_due(); late != detail::steady_time::max())
         services_->arm(late_, late);
     else
         services::cancel(late_);

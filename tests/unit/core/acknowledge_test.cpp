@@ -48,7 +48,7 @@ void acknowledge(core_script& s, const peer_ptr& a, std::string_view topic, std:
 
 void pass(core_script& s, std::chrono::milliseconds time) {
     virtual_clock::advance(time);
-    s.core.repeat_late();
+    s.core.run_due();
     s.settle();
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("acknowledge: what is late is sent again, in order, marked, before wha
     publish(s, "h", 1, 3);
     a->link.frames();
     acknowledge(s, a, "h", 1);
-    CHECK(s.core.next_late() != pusher::detail::steady_time::max());
+    CHECK(s.core.next_due() != pusher::detail::steady_time::max());
     pass(s, 999ms);
     CHECK(a->link.frames().empty());
     s.publish("h", "4");
@@ -87,7 +87,7 @@ TEST_CASE("acknowledge: what is late is sent again, in order, marked, before wha
     acknowledge(s, a, "h", 4);
     pass(s, 5000ms);
     CHECK(a->link.frames().empty());
-    CHECK(s.core.next_late() == pusher::detail::steady_time::max());
+    CHECK(s.core.next_due() == pusher::detail::steady_time::max());
 }
 
 TEST_CASE("acknowledge: what has not left yet is not late", "[core]") {
@@ -313,7 +313,7 @@ TEST_CASE("acknowledge: nothing is lost where a subscription is asked for anew",
         s.subscribe(a, "h");
         publish(s, "h", 5, 5);
         CHECK(a->link.frames() == texts{"h@1=1", "h@2=2", "h@3=3", "h@4=4", "h@5=5"});
-        CHECK(s.core.next_late() == pusher::detail::steady_time::max());
+        CHECK(s.core.next_due() == pusher::detail::steady_time::max());
         CHECK(!a->catching);
     }
     pusher::outbox_params l;

@@ -24,8 +24,10 @@ core::acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offs
     if (ec)
         return;
     for (const auto& c : s.catching->cursors)
-        if (c->sent && c->topic == t && c->sent->acknowledge(offset))
+        if (c->sent && c->topic == t && c->sent->acknowledge(offset)) {
+            c->sent->state = {};
             watch(*c);
+        }
     schedule_catchup(s);
 }
 
@@ -34,21 +36,72 @@ PUSHER_DECL void core::watch(cursor& c) {
     if (c.sent->empty())
         timer_queue::cancel(*c.sent);
     else
-        late_.arm(*c.sent, params_.steady() + params_.acknowledgement.timeout);
+        due_.arm(*c.sent, params_.steady() + params_.acknowledgement.timeout);
 }
 
-PUSHER_DECL void core::repeat_late() {
-    late_.advance(params_.steady(), [&](timer_node& node) {
-        auto& c = *static_cast<in_flight&>(node).of;
-        auto& s = static_cast<queue_subscriber&>(*c.who);
-        // What has not left yet is not late; what is being sent again is not late again.
-        if (!(s.box && s.box->messages() != 0) && !c.sent->repeats()) {
-            counters_.redelivered += c.sent->size();
-            c.sent->repeat_all();
-            schedule_catchup(s);
+/// The oldest message that was not acknowledged is late, or its time to be sent again has come.
+PUSHER_DECL void core::late(in_flight& sent) {
+    auto& c = *sent.of;
+    auto& s = static_cast<queue_subscriber&>(*c.who);
+    const bool again = std::exchange(sent.state.waits, false);
+    // What has not left yet is not late; what is being sent again is not late again.
+    if (!again && ((s.box && s.box->messages() != 0) || sent.repeats()))
+        return watch(c);
+    auto step = next_step{next_step::kind::wait};
+    if (again) {
+        sent.state.failed_again();
+        ++counters_.retried;
+    } else if (has_ladders_ && sent.oldest().offset >= c.topic->past->first_offset()) {
+        const auto at = c.topic->past->at(sent.oldest().offset);
+        const run_ptr r(at.messages);
+        auto state = sent.state;
+        state.why = failure_cause::not_acknowledged;
+        if (state.ladder.empty())
+            state.ladder = ladder_for(s, r->topic().view(), r->type_of(at.index));
+        if (!state.ladder.empty()) {
+            // The host may do anything meanwhile.
+            const subscriber_ptr alive(&s);
+            const auto oldest = sent.oldest().offset;
+            step = climb(state, *r, at.index, s.info(), nullptr, true);
+            const auto is_same = [&](const auto& other) {
+                return other.get() == &c && other->sent.get() == &sent && !sent.empty() &&
+                       sent.oldest().offset == oldest;
+            };
+            if (s.owner != this || !s.catching ||
+                std::none_of(s.catching->cursors.begin(), s.catching->cursors.end(), is_same))
+                return;
+            sent.state = state;
+            if (step.what == next_step::kind::wait) {
+                sent.state.waits = true;
+                due_.arm(sent, params_.steady() + step.delay);
+                return;
+            }
+            return lose_late(s, c, r, at.index, step.what);
         }
-        watch(c);
-    });
+    }
+    counters_.redelivered += sent.size();
+    sent.repeat_all();
+    schedule_catchup(s);
+    watch(c);
+}
+
+/// The oldest message is not waited for any more; the next one is.
+PUSHER_DECL void
+core::lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t index, next_step::kind what) {
+    const auto state = std::exchange(c.sent->state, {});
+    c.sent->forget(c.sent->oldest().offset);
+    watch(c);
+    schedule_catchup(s);
+    auto p = std::make_unique<parcel>(r, index);
+    p->who = addressee::of(s.info(), s.uid);
+    p->state = state;
+    p->not_to = s.id; // it is here, and does not answer
+    switch (what) {
+    case next_step::kind::park: return park(std::move(p));
+    case next_step::kind::drop: return lose(std::move(p), drop_cause::failed);
+    case next_step::kind::give_up: return bury(std::move(p));
+    default: return;
+    }
 }
 
 /// A message that a subscriber was to acknowledge is lost to it: the next has its place in the window.
@@ -66,8 +119,10 @@ PUSHER_DECL void core::forget_sent(subscriber_base& s, const run& r, std::uint32
 PUSHER_DECL void core::sent(cursor& c, const in_flight::entry& e) {
     const bool first = c.sent->empty();
     c.sent->add(e);
-    if (first)
+    if (first) {
+        c.sent->state = {};
         watch(c);
+    }
 }
 
 /// Calls `f` for each subscription to the topic that is to get the same message again.

@@ -231,7 +231,7 @@ PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) co
     // While a window is full nothing more comes of its topic, so that order is kept.
     const auto mark = ++held_mark_;
     for (const auto& c : cursors)
-        if (c->sent && c->sent->size() >= params_.acknowledgement.window)
+        if (c->sent && (c->sent->size() >= params_.acknowledgement.window || c->sent->state.waits))
             c->topic->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;
@@ -268,13 +268,18 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
     auto* const queue = s.what == subscriber_base::kind::queue ? static_cast<queue_subscriber*>(&s) : nullptr;
     const subscriber_ptr keep(&s);
     if (queue) {
-        if (queue->overflowed || queue->blocked)
+        if (queue->overflowed)
+            return;
+        if (queue->mail_waits)
+            deliver_mail(*queue);
+        if (queue->blocked)
             return;
         if (queue->to && !drain(*queue))
             return;
         if (queue->box && queue->box->messages() >= most_read_into(*queue))
             return;
-    }
+    } else if (static_cast<handler_subscriber&>(s).held)
+        return; // until that is done
     if (!s.catching)
         return;
 
@@ -345,7 +350,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             call(static_cast<handler_subscriber&>(s), r->view(place.index, params_.sequence_epoch, headers));
             dispatching_ = false;
             run_deferred();
-            if (!s.catching || s.owner != this)
+            if (!s.catching || s.owner != this || static_cast<handler_subscriber&>(s).held)
                 return;
         }
     }

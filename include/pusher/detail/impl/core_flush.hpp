@@ -132,8 +132,8 @@ PUSHER_DECL void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
     if (s.overflowed)
         return forget_turn(s, head, drop_cause::disconnected);
     const auto& first = turn_.node_at(head);
-    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty()) || stale_;
-    const bool plain = first.next == 0 && !first.is_reply() && !s.catching &&
+    const bool waits = !s.to || s.blocked || (s.box && !s.box->empty()) || stale_ || s.mail_waits;
+    const bool plain = first.next == 0 && !first.is_reply() && !s.catching && !s.mail_waits &&
                        !(first.no_echo() && s.published_this_turn) && turn_.slice_at(first.index()).dense;
     if (plain) {
         const auto& r = turn_.run_at(turn_.slice_at(first.index()).run).messages;
@@ -253,6 +253,12 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
 /// bytes of the next.
 PUSHER_DECL void core::park_selected(queue_subscriber& s, std::size_t skip, std::size_t cut) {
     auto& box = box_of(s);
+    if (s.mail_waits) {
+        // What answers come first, the one to its subscribe above all, and then what was kept for it.
+        for (const auto i : std::exchange(selected_replies_, {}))
+            box.add_reply(turn_.reply_text(turn_.reply_at(i)));
+        deliver_mail(s);
+    }
     for_each_selected(
         [&](const run_ptr& r, std::uint32_t index) {
             if (skip == 0 && cut == 0) {
@@ -279,8 +285,7 @@ PUSHER_DECL void core::park_selected(queue_subscriber& s, std::size_t skip, std:
         });
 }
 
-/// Counts a message that is lost to a subscriber.
-PUSHER_DECL void core::count_drop(const subscriber_base& s, std::string_view topic, drop_cause why) {
+PUSHER_DECL void core::count_drop(drop_cause why) {
     switch (why) {
     case drop_cause::overflow: ++counters_.dropped; break;
     case drop_cause::trimmed: ++counters_.dropped_trimmed; break;
@@ -289,9 +294,8 @@ PUSHER_DECL void core::count_drop(const subscriber_base& s, std::string_view top
     case drop_cause::conflated: ++counters_.dropped_conflated; break;
     case drop_cause::expired: ++counters_.dropped_expired; break;
     case drop_cause::memory: ++counters_.dropped_memory; break;
+    case drop_cause::failed: ++counters_.dropped_failed; break;
     }
-    if (observer_)
-        observer_->at_drop(s.info(), topic, why);
 }
 
 /// \param why what is not spilled or conflated is dropped.
@@ -307,7 +311,7 @@ PUSHER_DECL void core::enforce_limits(queue_subscriber& s, const outbox_params& 
         const auto newest = box.newest();
         if (!newest.first)
             break; // all that waits is to be acknowledged: it is little, and does not give way
-        switch (policy_for(s, *newest.first, newest.second)) {
+        switch (policy_for(s, *newest.first, newest.second, s.limits->overflow)) {
         case overflow_policy::drop_oldest: box.drop_oldest(dropped); break;
         case overflow_policy::drop_newest: box.drop_newest(dropped); break;
         case overflow_policy::disconnect: overflow(s); break;
@@ -315,7 +319,7 @@ PUSHER_DECL void core::enforce_limits(queue_subscriber& s, const outbox_params& 
             box.conflate(
                 params_.hash_seed,
                 [&](const run& r, std::uint32_t index) {
-                    return policy_for(s, r, index) == overflow_policy::conflate;
+                    return policy_for(s, r, index, s.limits->overflow) == overflow_policy::conflate;
                 },
                 lose(s, drop_cause::conflated));
             // It walks over all that waits: that must not come with every message.
@@ -345,24 +349,36 @@ PUSHER_DECL void core::overflow(queue_subscriber& s) {
     s.at_overflow();
 }
 
-/// Counts what a session leaves behind.
-PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why) {
+/// Counts what a session leaves behind. \param failed its connection was lost: that is for failure ladders.
+PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why, bool failed) {
+    failed = failed && has_ladders_;
+    if (failed)
+        fail_sent(s);
     if (s.box) {
-        s.box->drop_all([&](const run& r) { count_drop(s, r, why); });
+        s.box->drop_all([&](const run_ptr& r, std::uint32_t index, outbox::handling as) {
+            if (as == outbox::handling::returned) // it has never left its mailbox
+                return;
+            if (has_ladders_ && as != outbox::handling::plain &&
+                !ladder_for(s, r->topic().view(), r->type_of(index)).empty())
+                return; // it is in flight
+            if (!(failed && fail(s, r, index, failure_cause::disconnected)))
+                count_drop(s, *r, why);
+        });
         s.box.reset();
     }
     if (!flushing_)
         if (const auto head = turn_.take(s.slot); head != 0)
-            forget_turn(s, head, why);
+            forget_turn(s, head, why, failed);
     update_pressure(s);
 }
 
 /// The same for what it has not been given yet.
-PUSHER_DECL void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why) {
+PUSHER_DECL void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why, bool failed) {
     if (select(s, head))
         for_each_selected(
-            [&](const run_ptr& r, std::uint32_t) {
-                count_drop(s, *r, why);
+            [&](const run_ptr& r, std::uint32_t index) {
+                if (!(failed && fail(s, r, index, failure_cause::disconnected)))
+                    count_drop(s, *r, why);
                 return true;
             },
             [](std::string_view) { return true; });
@@ -444,10 +460,21 @@ PUSHER_DECL bool core::drain(queue_subscriber& s) {
         s.box->expire(params_.steady(), lose(s, drop_cause::expired));
     counters_.delivered += s.box->drain(
         *s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); },
+        [&](const run_ptr& r, std::uint32_t index, outbox::handling as) -> std::optional<pending_gap> {
+            forget_sent(s, *r, index);
+            if (as == outbox::handling::returned) {
+                if (auto* const p = returned_parcel(s, *r, index))
+                    cannot_get(s, *p);
+                return std::nullopt;
+            }
+            if (has_ladders_ && fail(s, r, index, failure_cause::undeliverable))
+                return std::nullopt;
+            count_drop(s, *r, drop_cause::undeliverable);
+            return gap_of(*r, index);
+        },
         [&](const run& r, std::uint32_t index) {
-            count_drop(s, r, drop_cause::undeliverable);
-            forget_sent(s, r, index);
-            return gap_of(r, index);
+            ++counters_.returned;
+            forget_returned(s, r, index);
         });
     s.blocked = !s.box->empty();
     if (!s.blocked)

@@ -15,8 +15,9 @@ PUSHER_DECL void core::enforce_memory() {
     const auto enough = params_.memory_bytes - params_.memory_bytes / 8;
     struct holder {
         std::size_t share;
-        topic_state* topic; ///< or a subscriber
+        topic_state* topic; ///< or a subscriber, or who is not here
         queue_subscriber* subscriber;
+        mailbox* box = nullptr;
     };
     std::vector<holder> holders;
     for (bool any = true; any && account_->bytes > enough;) {
@@ -29,15 +30,28 @@ PUSHER_DECL void core::enforce_memory() {
             if (s && s->what == subscriber_base::kind::queue)
                 if (auto& q = static_cast<queue_subscriber&>(*s); q.box && q.box->newest().first)
                     holders.push_back({q.box->share(), nullptr, &q});
+        for (const auto& entry : mailboxes_)
+            if (const auto& all = entry.second->parcels;
+                std::any_of(all.begin(), all.end(), [](const auto& p) { return p->out == 0; }))
+                holders.push_back(
+                    {entry.second->bytes + all.size() * sizeof(parcel), nullptr, nullptr,
+                     entry.second.get()});
         std::sort(holders.begin(), holders.end(), [](const holder& a, const holder& b) {
             return a.share > b.share;
         });
-        any = !holders.empty();
+        any = !holders.empty() || !dead_letters_.empty();
+        // What nobody waits for goes first.
+        for (auto half = (dead_letters_.size() + 1) / 2; half != 0; --half) {
+            ++counters_.dead_letters_lost;
+            forget_dead_letter(dead_letters_.begin());
+        }
         for (const auto& h : holders) {
             if (account_->bytes <= enough)
                 break;
             if (h.topic)
                 shed(*h.topic);
+            else if (h.box)
+                shed(*h.box);
             else
                 shed(*h.subscriber);
         }

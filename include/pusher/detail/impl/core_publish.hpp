@@ -57,6 +57,7 @@ core::make_fields(std::string_view topic, std::string_view payload, const publis
     m.headers = o.headers;
     m.sequence = sequence_;
     m.sequence_epoch = params_.sequence_epoch;
+    m.ttl = o.ttl;
     m.clock = params_.wall;
     return m;
 }
@@ -300,11 +301,15 @@ PUSHER_DECL receipt core::publish(
 }
 
 PUSHER_DECL void core::call(handler_subscriber& s, const message& m) {
+    if (s.held)
+        return hold(s, m);
     try {
         s.deliver(m);
         ++counters_.delivered;
     } catch (...) {
         handler_threw(s.info(), m.topic());
+        if (has_ladders_ && s.owner == this)
+            fail_call(s, m);
     }
 }
 

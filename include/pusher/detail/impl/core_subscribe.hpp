@@ -29,7 +29,10 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
     // While its cursors are known: what they would have brought was never queued.
     if (s.what == subscriber_base::kind::queue)
-        forget_queued(static_cast<queue_subscriber&>(s), drop_cause::disconnected);
+        forget_queued(static_cast<queue_subscriber&>(s), drop_cause::disconnected, s.remote);
+    else if (auto& h = static_cast<handler_subscriber&>(s); h.held)
+        for (const auto gone = std::exchange(h.held, nullptr); const auto& r : gone->messages)
+            count_drop(s, *r, drop_cause::disconnected);
     unsubscribe_all(s);
     s.catching.reset();
     bind(s, {});
@@ -43,6 +46,7 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
 }
 
 PUSHER_DECL void core::clear() {
+    has_ladders_ = false; // there will be no attempts
     for (std::size_t slot = 1; slot < slots_.size(); ++slot)
         if (slots_[slot])
             remove(*slots_[slot]);
@@ -54,6 +58,8 @@ PUSHER_DECL void core::clear() {
 PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
     const auto old = s.uid; // `uid` may be a view of it
     if (!s.uid.empty()) {
+        if (s.what == subscriber_base::kind::queue && !uid.empty())
+            take_back(static_cast<queue_subscriber&>(s));
         const auto found = uids_.find(s.uid.view());
         auto& slots = found->second.second;
         slots[s.uid_index] = slots.back();
@@ -75,6 +81,8 @@ PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
     s.uid_index = static_cast<std::uint32_t>(slots.size());
     slots.push_back(s.slot);
     s.uid = found->second.first;
+    s.bound_at = sequence_;
+    expect_mail(s);
 }
 
 PUSHER_DECL pattern* core::find_pattern(std::string_view text, match_mode match) const noexcept {
@@ -295,7 +303,7 @@ PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
     const auto ref = s.subs[sub];
     auto& g = *groups_[ref.group];
     leave_group(s, sub);
-    set_overflow(s, s.subs[sub], {});
+    set_options(s, s.subs[sub], {}, nullptr);
     if (sub + 1 != s.subs.size()) {
         s.subs[sub] = s.subs.back();
         const auto& moved = s.subs[sub];
@@ -312,12 +320,15 @@ PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
     release(g);
 }
 
-/// Gives a subscription an overflow policy of its own, or takes it away.
-PUSHER_DECL void
-core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow) {
-    if (!overflow) {
-        if (ref.options != 0)
+/// Gives a subscription policies of its own, or takes them away.
+PUSHER_DECL void core::set_options(
+    subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow,
+    const failure_ladder* on_failure) {
+    if (!overflow && !on_failure) {
+        if (ref.options != 0) {
+            options_[ref.options - 1] = {};
             free_options_.push_back(ref.options - 1);
+        }
         ref.options = 0;
         return;
     }
@@ -329,8 +340,10 @@ core::set_overflow(subscriber_base& s, sub_ref& ref, const std::optional<overflo
         ref.options = free_options_.back() + 1;
         free_options_.pop_back();
     }
-    options_[ref.options - 1] = {*overflow};
-    s.has_overflow_option = true;
+    options_[ref.options - 1] = {
+        overflow, on_failure ? *on_failure : failure_ladder(), on_failure != nullptr};
+    s.has_options = true;
+    has_ladders_ = has_ladders_ || (on_failure && !on_failure->empty());
 }
 
 /// From where on a subscription has yet to get its topic's messages; nothing if it is up to the present.
@@ -348,7 +361,7 @@ core::pending_from(const subscriber_base& s, std::size_t sub, const topic_state&
 /// Replaces a subscription's options where it is: nothing that it has a claim to is lost by that.
 PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscribe_options& o) {
     auto& ref = s.subs[sub];
-    set_overflow(s, ref, o.overflow);
+    set_options(s, ref, o.overflow, o.on_failure);
     if (ref.index == sub_ref::catching) {
         for (const auto& c : s.catching->cursors) {
             if (c->group != ref.group)
@@ -443,10 +456,12 @@ PUSHER_DECL subscribe_result core::subscribe(
     --g.pins;
 
     sub_ref ref{g.id, sub_ref::catching, 0, s.next_order++, sequence_};
-    set_overflow(s, ref, o.overflow);
+    set_options(s, ref, o.overflow, o.on_failure);
     s.subs.push_back(ref);
     ++subscriptions_;
     const auto sub = s.subs.size() - 1;
+    forget_resumed(s, text, o.resume, resume_after);
+    expect_mail(s);
 
     subscribe_result result;
     if (!topic || !topic->past) {
@@ -552,7 +567,7 @@ PUSHER_DECL bool core::matches_live(
 
 /// The subscription that a message is for: an exact one before a filter, then the oldest.
 PUSHER_DECL const sub_ref*
-core::governing(const queue_subscriber& s, std::string_view topic, std::string_view type) const {
+core::governing(const subscriber_base& s, std::string_view topic, std::string_view type) const {
     const sub_ref* found = nullptr;
     // By the topic's groups, not by the session's subscriptions, which may be many more.
     const auto consider = [&](const group* g) {
@@ -577,16 +592,17 @@ core::governing(const queue_subscriber& s, std::string_view topic, std::string_v
     return found;
 }
 
-PUSHER_DECL overflow_policy
-core::policy_for(const queue_subscriber& s, const run& r, std::uint32_t index) const {
+PUSHER_DECL overflow_policy core::policy_for(
+    const subscriber_base& s, const run& r, std::uint32_t index, overflow_policy otherwise) const {
     const auto topic = r.topic().view();
-    if (s.has_overflow_option)
+    if (s.has_options)
         if (const auto* const by = governing(s, topic, r.type_of(index)); by && by->options != 0)
-            return options_[by->options - 1].overflow;
+            if (const auto& own = options_[by->options - 1].overflow)
+                return *own;
     for (const auto& p : params_.topic_policies)
         if (p.overflow && filter_matches(p.filter, topic))
             return *p.overflow;
-    return s.limits->overflow;
+    return otherwise;
 }
 
 } // namespace pusher::inline v0::detail

@@ -53,6 +53,22 @@ void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
                 f(*c->who);
 }
 
+template <class F>
+void core::for_each_parcel(std::string_view uid, F&& f) const {
+    const auto found = mailboxes_.find(uid);
+    if (found == mailboxes_.end())
+        return;
+    for (const auto& p : found->second->parcels)
+        f(std::as_const(*p));
+}
+
+template <class F>
+void core::for_each_mailbox(F&& f) const {
+    for (const auto& entry : mailboxes_)
+        if (!entry.first.empty())
+            f(entry.first, entry.second->parcels.size(), entry.second->bytes);
+}
+
 template <class OnMessage, class OnGap>
 bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
     if (!s.box)
@@ -66,8 +82,10 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
         [&](const run& r, std::uint32_t index) {
             count_drop(s, r, drop_cause::expired);
             forget_sent(s, r, index);
+            forget_returned(s, r, index);
             return gap_of(r, index);
-        });
+        },
+        [&](const run& r, std::uint32_t index) { forget_returned(s, r, index); });
     if (taken) {
         s.progressed = true;
         s.excused = false;

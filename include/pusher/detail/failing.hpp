@@ -1,0 +1,154 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/run.hpp>
+#include <pusher/detail/shared_text.hpp>
+#include <pusher/detail/timer_queue.hpp>
+#include <pusher/failure_policy.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace pusher::inline v0::detail {
+
+/// What the core's timers belong to.
+enum class due_kind : std::uint16_t {
+    in_flight, ///< something was not acknowledged in time, or is to be sent again
+    holding,   ///< a handler is to be called again
+    parcel     ///< a failed delivery takes its next step
+};
+
+/// Where a failed delivery is on its ladder.
+struct failure_state {
+    failure_ladder ladder;
+    failure_cause why = failure_cause::disconnected;
+    std::uint16_t rung = 0;
+    std::uint32_t tries = 0;    ///< that this rung has made
+    std::uint32_t attempts = 1; ///< that failed, in all
+    bool waits = false;         ///< an attempt follows when its time comes
+
+    void failed_again() noexcept {
+        ++tries;
+        ++attempts;
+    }
+};
+
+/// Who a failed delivery was for; it may be gone.
+struct addressee {
+    std::uint64_t id = 0;
+    shared_text uid;
+    shared_text peer;
+    shared_text transport;
+
+    [[nodiscard]] static addressee of(const subscriber_info& who, const shared_text& uid) {
+        return {who.id, uid, shared_text(who.peer), shared_text(who.transport)};
+    }
+    [[nodiscard]] subscriber_info info() const noexcept {
+        return {id, uid.view(), peer.view(), transport.view()};
+    }
+};
+
+class handler_subscriber;
+
+/// A handler that threw, while the message is still to be tried: what follows is held, so that order is kept.
+class holding : public timer_node {
+public:
+    explicit holding(handler_subscriber& s) noexcept
+        : timer_node(static_cast<std::uint16_t>(due_kind::holding)),
+          who(&s) {}
+
+    void add(run_ptr r) {
+        bytes += r->bytes();
+        messages.push_back(std::move(r));
+    }
+    void pop_front() {
+        bytes -= messages.front()->bytes();
+        messages.pop_front();
+    }
+
+    handler_subscriber* who;
+    failure_state state;          ///< of the first
+    std::exception_ptr exception; ///< of its last attempt
+    std::deque<run_ptr> messages; ///< one in each
+    std::size_t bytes = 0;
+    bool failing = true; ///< the first has failed; else all are only to be called
+};
+
+struct mailbox;
+
+/// One message that failed for one uid, or for a subscriber without one.
+class parcel : public timer_node {
+public:
+    parcel(run_ptr r, std::uint32_t i) noexcept
+        : timer_node(static_cast<std::uint16_t>(due_kind::parcel)),
+          messages(std::move(r)),
+          index(i) {}
+
+    [[nodiscard]] std::size_t size() const noexcept { return messages->at(index).size(); }
+    [[nodiscard]] std::uint64_t sequence() const noexcept { return messages->at(index).sequence; }
+
+    mailbox* in = nullptr;
+    run_ptr messages;
+    std::uint32_t index;
+    addressee who;
+    failure_state state;
+    steady_time until{};      ///< while it is parked
+    std::uint64_t out = 0;    ///< the subscriber in whose outbox it is again; 0: none
+    std::uint64_t not_to = 0; ///< a subscriber that cannot get it
+    bool parked = false;
+};
+
+/// What is kept for one uid, in publish order.
+struct mailbox {
+    shared_text uid;
+    std::vector<std::unique_ptr<parcel>> parcels;
+    std::size_t bytes = 0;
+
+    parcel& add(std::unique_ptr<parcel> p) {
+        bytes += p->size();
+        auto& added = *p;
+        const auto at = std::upper_bound(
+            parcels.begin(), parcels.end(), p->sequence(),
+            [](std::uint64_t sequence, const auto& other) { return sequence < other->sequence(); });
+        parcels.insert(at, std::move(p));
+        return added;
+    }
+
+    [[nodiscard]] std::unique_ptr<parcel> take(const parcel& p) {
+        const auto at = std::find_if(
+            parcels.begin(), parcels.end(), [&](const auto& other) { return other.get() == &p; });
+        auto taken = std::move(*at);
+        bytes -= taken->size();
+        parcels.erase(at);
+        return taken;
+    }
+
+    [[nodiscard]] parcel* find_out(std::uint64_t to, std::uint64_t sequence) const noexcept {
+        const auto at = std::lower_bound(
+            parcels.begin(), parcels.end(), sequence,
+            [](const auto& p, std::uint64_t wanted) { return p->sequence() < wanted; });
+        for (auto p = at; p != parcels.end() && (*p)->sequence() == sequence; ++p)
+            if ((*p)->out == to)
+                return p->get();
+        return nullptr;
+    }
+};
+
+/// What a ladder gave up on.
+struct dead_letter {
+    std::uint64_t number;
+    run_ptr messages;
+    std::uint32_t index;
+    addressee who;
+    failure_cause why;
+    std::uint32_t attempts;
+    wall_time when;
+};
+
+} // namespace pusher::inline v0::detail
