@@ -27,6 +27,7 @@
 #include <pusher/client/websocket_framing.hpp>
 #include <pusher/close_reason.hpp>
 #include <pusher/config.hpp>
+#include <pusher/dead_letter.hpp>
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/native_encoding.hpp>
@@ -42,6 +43,7 @@
 #include <pusher/dialect/websocket_frame.hpp>
 #include <pusher/encoding.hpp>
 #include <pusher/error.hpp>
+#include <pusher/failure_policy.hpp>
 #include <pusher/gap.hpp>
 #include <pusher/history_params.hpp>
 #include <pusher/idempotency_params.hpp>
@@ -54,6 +56,7 @@
 #include <pusher/message.hpp>
 #include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
+#include <pusher/parking_params.hpp>
 #include <pusher/publish_options.hpp>
 #include <pusher/stats.hpp>
 #include <pusher/store/memory_store.hpp>

@@ -56,6 +56,18 @@ std::string text_of(pusher::drop_cause cause) {
     case pusher::drop_cause::conflated: return "a newer one took its place";
     case pusher::drop_cause::expired: return "its time to live was over";
     case pusher::drop_cause::memory: return "memory is full";
+    case pusher::drop_cause::failed: return "its delivery failed";
+    }
+    return "?";
+}
+
+std::string text_of(pusher::failure_cause cause) {
+    switch (cause) {
+    case pusher::failure_cause::disconnected: return "the connection ended first";
+    case pusher::failure_cause::not_acknowledged: return "it was not acknowledged";
+    case pusher::failure_cause::handler_threw: return "the handler threw";
+    case pusher::failure_cause::undeliverable: return "the transport cannot carry it";
+    case pusher::failure_cause::send_failed: return "the network refused it";
     }
     return "?";
 }
@@ -113,6 +125,29 @@ void log::at_gap(const pusher::subscriber_info& who, const pusher::gap& g) {
         write(
             log_level::debug, text_of(who) + " is told that it missed " + std::to_string(g.count) + " of " +
                                   text_of(g.topic, {}));
+}
+
+void log::at_park(const pusher::subscriber_info& who, const pusher::message& m, pusher::failure_cause cause) {
+    if (wants(log_level::debug))
+        write(
+            log_level::debug, "one of " + text_of(m.topic(), m.type()) + " is kept for " +
+                                  std::string(who.uid) + ": " + text_of(cause));
+}
+
+void log::at_dead_letter(
+    const pusher::subscriber_info& who, const pusher::message& m, pusher::failure_cause cause) {
+    if (wants(log_level::warning))
+        write(
+            log_level::warning, "one of " + text_of(m.topic(), m.type()) + " for " + text_of(who) +
+                                    " is given up: " + text_of(cause));
+}
+
+void log::alarm(const pusher::failed_delivery& f) const {
+    auto text = "one of " + text_of(f.what.topic(), f.what.type()) + " for " + text_of(f.who) +
+                " failed: " + text_of(f.why) + "; attempts: " + std::to_string(f.attempts);
+    if (f.suppressed != 0)
+        text += "; and " + std::to_string(f.suppressed) + " more";
+    write(log_level::error, text);
 }
 
 void log::at_close(const pusher::subscriber_info& who, const pusher::close_reason& reason) {

@@ -3,6 +3,7 @@
 
 #include "options.hpp"
 
+#include <pusher/failure_policy.hpp>
 #include <pusher/observer.hpp>
 
 #include <string>
@@ -16,6 +17,9 @@ public:
 
     void write(log_level level, const std::string& text) const;
 
+    /// What the rung `alarm` of a failure ladder does.
+    void alarm(const pusher::failed_delivery& f) const;
+
     void at_accept(const pusher::subscriber_info& who) override;
     void at_bind(const pusher::subscriber_info& who) override;
     void
@@ -26,6 +30,10 @@ public:
     void
     at_drop(const pusher::subscriber_info& who, std::string_view topic, pusher::drop_cause cause) override;
     void at_gap(const pusher::subscriber_info& who, const pusher::gap& g) override;
+    void at_park(
+        const pusher::subscriber_info& who, const pusher::message& m, pusher::failure_cause cause) override;
+    void at_dead_letter(
+        const pusher::subscriber_info& who, const pusher::message& m, pusher::failure_cause cause) override;
     void at_close(const pusher::subscriber_info& who, const pusher::close_reason& reason) override;
     void at_error(pusher::error_code ec, std::string_view where) override;
     void at_handler_threw(

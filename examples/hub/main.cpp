@@ -42,6 +42,13 @@ pusher::broker_params params_of(const hub::options& o, hub::log& log) {
     p.memory_bytes = o.memory_mib << 20;
     p.outbox.overflow = o.overflow;
     p.topic_policies = o.topic_policies;
+    for (const auto& l : o.on_failure) {
+        auto ladder = hub::to_failure_ladder(l, [&log](const pusher::failed_delivery& f) { log.alarm(f); });
+        if (l.filter.empty())
+            p.on_failure = std::move(ladder);
+        else
+            p.topic_policies.push_back({.filter = l.filter, .on_failure = std::move(ladder)});
+    }
     p.observer = &log;
     if (!o.tokens.empty())
         p.authenticate = [access = hub::access(o.tokens)](

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iostream>
+#include <stdexcept>
 #include <utility>
 
 namespace hub {
@@ -104,6 +105,15 @@ void add_overflow(const std::string& text, options& out) {
     out.topic_policies.push_back({filter, policy});
 }
 
+/// \throws CLI::ValidationError
+void add_ladder(const std::string& text, options& out) {
+    try {
+        out.on_failure.push_back(to_ladder(text));
+    } catch (const std::invalid_argument& e) {
+        throw CLI::ValidationError(std::string("--on-failure: ") + e.what());
+    }
+}
+
 /// Adds an option whose values have names.
 template <class Value>
 void add_choice(
@@ -180,6 +190,18 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
                "; by FILTER for the topics that it matches, the first that does")
         ->type_name("[FILTER=]POLICY")
         ->default_str("drop_oldest");
+    app.add_option_function<std::vector<std::string>>(
+           "--on-failure",
+           [&](const std::vector<std::string>& texts) {
+               for (const auto& text : texts)
+                   add_ladder(text, out);
+           },
+           "What happens to messages that a lost connection has not taken or acknowledged, or that cannot be "
+           "sent: rungs one after the other, each retry[:ATTEMPTS[:DELAY]] (wait for the user to come back), "
+           "alarm (a line on stderr), persist (keep it for the user) or drop; by FILTER for the topics that "
+           "it matches, the first that does")
+        ->type_name("[FILTER=]RUNG,…")
+        ->default_str("drop");
     app.add_option_function<std::vector<std::string>>(
            "--token",
            [&](const std::vector<std::string>& texts) {

@@ -1,6 +1,8 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "ladder.hpp"
+
 #include <pusher/overflow_policy.hpp>
 #include <pusher/topic_policy.hpp>
 
@@ -37,6 +39,7 @@ struct options {
     std::size_t memory_mib = 1024;
     pusher::overflow_policy overflow = pusher::overflow_policy::drop_oldest;
     std::vector<pusher::topic_policy> topic_policies;
+    std::vector<ladder> on_failure;
     std::vector<token> tokens; ///< none: everybody is anonymous, and may do everything
     hub::log_level log_level = hub::log_level::info;
 };

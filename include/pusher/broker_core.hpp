@@ -3,6 +3,7 @@
 
 #include <pusher/broker_params.hpp>
 #include <pusher/config.hpp>
+#include <pusher/dead_letter.hpp>
 #include <pusher/detail/address_counter.hpp>
 #include <pusher/detail/core.hpp>
 #include <pusher/detail/handed_over_op.hpp>
@@ -172,6 +173,49 @@ public:
     template <std::invocable<const subscriber_info&> F>
     void for_each_subscriber(std::string_view topic, F&& f) const;
 
+    // ---- deliveries that failed
+
+    /// Calls `f(const parked_message&)` for each message that is kept for a uid, in publish order. `f` must
+    /// not change anything.
+    template <std::invocable<const parked_message&> F>
+    void for_each_parked(std::string_view uid, F&& f) const;
+
+    /// Calls `f(uid, messages, bytes)` for each uid for which something is kept, in no order.
+    template <std::invocable<std::string_view, std::size_t, std::size_t> F>
+    void for_each_parked_user(F&& f) const {
+        core_.for_each_mailbox(std::forward<F>(f));
+    }
+
+    /// Offers what is parked for a uid to all of its sessions that are here, those too that could not get it
+    /// before. \param topic empty: of all topics. \return how many messages there are; they stay parked until
+    /// one takes them.
+    std::size_t requeue_parked(std::string_view uid, std::string_view topic = {}) {
+        return core_.requeue_parked(uid, topic);
+    }
+
+    /// Forgets what is parked for a uid, but for what is on its way. \param topic empty: of all topics.
+    /// \return how many messages it was.
+    std::size_t purge_parked(std::string_view uid, std::string_view topic = {}) {
+        return core_.purge_parked(uid, topic);
+    }
+
+    /// Calls `f(const dead_letter&)` for each message that failure ladders gave up on, oldest first. `f` must
+    /// not change anything.
+    template <std::invocable<const dead_letter&> F>
+    void for_each_dead_letter(F&& f) const;
+
+    /// Takes a dead letter back: a handler is called with it again; for a uid it is parked, and goes to those
+    /// of its sessions that are here.
+    /// \return false: there is no such letter, or nobody it could go to; nothing has changed.
+    bool requeue_dead_letter(std::uint64_t number) {
+        error_code ec;
+        core_.requeue_dead_letter(number, ec);
+        return !ec;
+    }
+
+    /// Forgets one dead letter, or, without a number, all. \return how many it was.
+    std::size_t purge_dead_letters(std::uint64_t number = 0) { return core_.purge_dead_letters(number); }
+
     [[nodiscard]] broker_stats stats() const;
 
     // ---- the broker's life
@@ -280,7 +324,7 @@ private:
         bool resume_asked);
     native_hello hello_of(const detail::session& s, std::string& id) const;
 
-    /// When messages that were not acknowledged are late.
+    /// When messages that were not acknowledged are late, and failed ones take their next step.
     struct due_timeout final : timeout {
         explicit due_timeout(broker_core& b) noexcept : of(&b) {}
         void at_timeout() override {
@@ -293,7 +337,7 @@ private:
 
     broker_params params_;
     std::shared_ptr<services> services_;
-    due_timeout late_{*this};
+    due_timeout due_{*this};
     detail::core core_;
     /// Sessions that the core does not have: not authenticated yet, or saying goodbye.
     boost::unordered_flat_map<const detail::session*, detail::session_ptr> outside_;

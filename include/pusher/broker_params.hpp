@@ -3,10 +3,12 @@
 
 #include <pusher/acknowledgement_params.hpp>
 #include <pusher/error.hpp>
+#include <pusher/failure_policy.hpp>
 #include <pusher/history_params.hpp>
 #include <pusher/idempotency_params.hpp>
 #include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
+#include <pusher/parking_params.hpp>
 #include <pusher/topic.hpp>
 #include <pusher/topic_policy.hpp>
 #include <pusher/transport/http_connection.hpp>
@@ -103,9 +105,18 @@ struct broker_params {
     /// Of subscriptions that acknowledge.
     acknowledgement_params acknowledgement{};
 
+    /// What happens when a delivery fails; by default what failed is lost and counted.
+    failure_ladder on_failure{};
+
     /// What is chosen by topic, for subscriptions that do not choose for themselves: of those whose filter
-    /// matches, the first that chooses. Else `outbox.overflow` counts.
+    /// matches, the first that chooses. Else `outbox.overflow` and `on_failure` count.
     std::vector<topic_policy> topic_policies{};
+
+    /// What is kept for users who are not here.
+    parking_params parking{};
+
+    /// What is kept of messages that failure ladders gave up on.
+    dead_letter_params dead_letters{};
 
     /// Who a peer is. Without it everybody is anonymous.
     std::function<void(const authentication_request&, authentication_answer)> authenticate{};
@@ -129,10 +140,11 @@ struct broker_params {
     std::size_t subscriptions = 1024; ///< of one session; at least 1
     std::size_t message_bytes = 1024 * 1024; ///< of a payload, published in process; 1 to 256 MiB
 
-    /// Bytes that the messages in all outboxes and histories may take together, encoded forms and copies
-    /// included; each is counted once, however many sessions it waits for. At least 1 MiB. Looked at when
-    /// messages were written: past this, whoever holds the most pays first. A session or subscriber in
-    /// process gives up half of what it has, as its overflow policies say; a history forgets the older half.
+    /// Bytes that the messages in all outboxes and histories, parked ones and dead letters may take together,
+    /// encoded forms and copies included; each is counted once, however many sessions it waits for. At least
+    /// 1 MiB. Looked at when messages were written: past this, whoever holds the most pays first. A session
+    /// or subscriber in process gives up half of what it has, as its overflow policies say; a history
+    /// forgets the older half; so does what is parked for a user; and half of the dead letters go.
     /// That goes on down to seven eighths; if nothing is left that may go, sessions that are stuck in the
     /// middle of a message end as by `overflow_policy::disconnect`.
     std::size_t memory_bytes = std::size_t{1} << 30;

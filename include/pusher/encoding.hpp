@@ -48,6 +48,10 @@ public:
     /// called again. A link that is broken takes nothing and reports its end later, never from inside.
     virtual std::size_t write(std::span<const char> bytes, std::span<const std::uint32_t> ends) noexcept = 0;
 
+    /// The frames of the last `write` that it has taken and the network has refused, by their places among
+    /// `ends`, ascending. Each counts as a delivery that failed.
+    [[nodiscard]] virtual std::span<const std::uint32_t> refused() const noexcept { return {}; }
+
     /// Whether `write` needs to know where frames end.
     [[nodiscard]] virtual bool wants_ends() const noexcept { return false; }
 

@@ -21,7 +21,7 @@ enum class drop_cause : std::uint8_t {
     conflated,     ///< the outbox was full, and a newer message of the same key took its place
     expired,       ///< its time to live was over before it could be sent
     memory,        ///< the broker's memory was full, and this subscriber held the most of it
-    failed         ///< its delivery failed, and the failure ladder said to drop it
+    failed         ///< its delivery failed, and the failure ladder said to drop it, or the network refused it
 };
 
 /// Why a delivery failed.

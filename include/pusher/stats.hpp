@@ -33,7 +33,14 @@ struct broker_stats {
     std::uint64_t dropped_conflated = 0;     ///< newer ones of the same key took their place in a full outbox
     std::uint64_t dropped_expired = 0;       ///< their time to live was over before they could be sent
     std::uint64_t dropped_memory = 0;        ///< the broker's memory for messages was full
+    std::uint64_t dropped_failed = 0;        ///< their delivery had failed
+    std::uint64_t gaps = 0;                  ///< markers that told subscribers of losses
     std::uint64_t redelivered = 0;           ///< not acknowledged in time, and sent again
+    std::uint64_t retried = 0;               ///< attempts of failure ladders
+    std::uint64_t parked = 0;                ///< times that a message was kept for a user who is not here
+    std::uint64_t returned = 0;              ///< messages that had failed, and that their user took later
+    std::uint64_t dead_letters = 0;          ///< messages that failure ladders gave up on
+    std::uint64_t dead_letters_lost = 0;     ///< of these: pushed out by newer ones, or by lack of memory
     std::uint64_t handler_exceptions = 0;
     std::uint64_t turns = 0; ///< times that queued messages were written
 
@@ -41,8 +48,10 @@ struct broker_stats {
     std::uint64_t subscriptions = 0;
     std::uint64_t topics = 0; ///< with state
     std::uint64_t filters = 0;
-    std::uint64_t slow_sessions = 0; ///< over half of their outbox
-    std::uint64_t memory_bytes = 0;  ///< that messages take, in outboxes and histories
+    std::uint64_t slow_sessions = 0;        ///< over half of their outbox
+    std::uint64_t memory_bytes = 0;         ///< that messages take, wherever they are kept
+    std::uint64_t parked_messages = 0;      ///< kept for users who are not here
+    std::uint64_t dead_letter_messages = 0; ///< that are kept
     std::uint64_t accept_errors = 0;
 
     std::map<std::string, transport_stats, std::less<>> transports;

@@ -38,7 +38,10 @@ def bad_options(program):
             (["--idempotency", "-1"], "--idempotency"),
             (["--memory", "0"], "--memory"),
             (["--overflow", "explode"], "drop_oldest"),
-            (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"), (["--log-level", "loud"], "warning"),
+            (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"), (["--on-failure", "pray"], "retry[:ATTEMPTS[:DELAY]]"),
+            (["--on-failure", "drop,retry"], "leaves nothing for the next"), (["--on-failure", "retry:0"], "attempts"),
+            (["--on-failure", "retry:3:1"], "not a time"), (["--on-failure", "a/#/b=persist"], "not a filter"),
+            (["--log-level", "loud"], "warning"),
             (["--token", "nothing"], "SECRET=UID"), (["--token", "a=b", "--token", "a=c"], "twice"),
             (["--http", "off", "--tcp", "off", "--udp", "off"], "nothing to listen at")]:
         status, out, err = ends_with(program, *arguments)
@@ -107,6 +110,36 @@ def options_count(program):
         while not isinstance(m := stuck.receive(), int):
             assert m["payload"] == big, "a gap although the policy is to disconnect"
         assert m == 1013, m
+
+
+def parked(program):
+    """--on-failure: what a lost connection did not take is kept for its user, and shown in /stats"""
+    with hub(program, "--token", "s=ann", "--on-failure", "kept/#=persist", "--on-failure", "retry:1:10ms",
+             "--outbox", "1000") as h:
+        stuck = Lines(h.connect("tcp"))
+        stuck.ask("auth", token="s")
+        for topic in ["kept/1", "lost"]:
+            stuck.ask("subscribe", topic=topic)
+        publisher = Lines(h.connect("tcp"))
+        publisher.ask("auth", token="s")
+        count, big = 400, "x" * 20_000
+        for i in range(count):
+            publisher.ask("publish", topic="kept/1", payload=f"{i} {big}")
+        publisher.ask("publish", topic="lost", payload="x")
+        stuck.reset()
+        stats = {}
+        while not stats.get("parked") or not stats.get("dead_letter_messages"):
+            stats = json.loads(h.http("/stats?token=s")[2])
+        kept = stats["parked_messages"]
+        assert 0 < kept < count and stats["dead_letters"] == 1 and stats["retried"] == 1, stats
+        back = Lines(h.connect("tcp"))
+        back.ask("auth", token="s")
+        back.ask("subscribe", topic="kept/1")
+        for i in range(count - kept, count):
+            push = back.push()
+            assert push["payload"].startswith(f"{i} ") and push["meta"]["redelivered"], push
+        stats = json.loads(h.http("/stats?token=s")[2])
+        assert stats["parked_messages"] == 0 and stats["returned"] == kept, stats
 
 
 def published_once(program):
@@ -317,5 +350,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_page, options_count, published_once, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_page, options_count, parked, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])

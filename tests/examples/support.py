@@ -146,6 +146,11 @@ class Lines(Peer):
         self.file.close()
         self.socket.close()
 
+    def reset(self):
+        """Ends the connection without a goodbye, whatever is on its way."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
 
 class WebSocket(Peer):
     def __init__(self, connected, path="/ws", headers=()):

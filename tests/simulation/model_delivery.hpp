@@ -572,7 +572,7 @@ inline void model::add_gap(user& u, gap g) {
 
 inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why) {
     static constexpr const char* names[] = {"overflow",  "trimmed", "disconnected", "undeliverable",
-                                            "conflated", "expired", "memory"};
+                                            "conflated", "expired", "memory",       "failed"};
     u.out.drops.push_back(message(sequence).topic + " " + names[static_cast<std::size_t>(why)]);
     switch (why) {
     case pusher::drop_cause::overflow: ++counters_.dropped; break;
@@ -582,6 +582,7 @@ inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why)
     case pusher::drop_cause::conflated: ++counters_.dropped_conflated; break;
     case pusher::drop_cause::expired: ++counters_.dropped_expired; break;
     case pusher::drop_cause::memory: ++counters_.dropped_memory; break;
+    case pusher::drop_cause::failed: ++counters_.dropped_failed; break;
     }
 }
 

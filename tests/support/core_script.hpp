@@ -107,13 +107,19 @@ public:
         require(ends.empty() || ends.back() == data.size(), "the last frame ends where the bytes end");
         require(datagrams || ends.empty(), "ends are only for who wants them");
         ++writes;
+        refused_.clear();
         std::size_t taken = 0;
         if (!ends.empty()) {
-            for (auto end : ends) {
+            for (std::uint32_t i = 0; i != ends.size(); ++i) {
+                const auto end = ends[i];
                 require(end > taken, "a datagram is not empty");
                 if (end - taken > room)
                     break;
-                bytes.append(data.data() + taken, end - taken);
+                const std::string_view datagram(data.data() + taken, end - taken);
+                if (!refuses.empty() && datagram.find(refuses) != datagram.npos)
+                    refused_.push_back(i);
+                else
+                    bytes.append(datagram);
                 room -= room == unlimited ? 0 : end - taken;
                 taken = end;
             }
@@ -126,6 +132,7 @@ public:
         return taken;
     }
     bool wants_ends() const noexcept override { return datagrams; }
+    std::span<const std::uint32_t> refused() const noexcept override { return refused_; }
 
     void unblock(std::size_t new_room = unlimited) {
         room = new_room;
@@ -147,6 +154,7 @@ public:
     std::size_t room = unlimited;
     std::size_t writes = 0;
     bool datagrams = false;
+    std::string refuses; ///< datagrams that hold this text do not go
 
 private:
     static void require(bool holds, const char* what) noexcept {
@@ -156,6 +164,7 @@ private:
         std::abort();
     }
 
+    std::vector<std::uint32_t> refused_;
     bool blocked_ = false;
 };
 

@@ -158,7 +158,7 @@ public:
     std::size_t purge_parked(std::string_view uid, std::string_view topic);
     /// Offers it anew to those who are here. \return how many messages.
     std::size_t requeue_parked(std::string_view uid, std::string_view topic);
-    [[nodiscard]] const std::deque<dead_letter>& dead_letters() const noexcept { return dead_letters_; }
+    [[nodiscard]] const std::deque<dead_entry>& dead_letters() const noexcept { return dead_letters_; }
     /// Tries to deliver a dead letter again, or parks it for its uid.
     /// \param ec `not_found`: there is no such letter, or nobody it could go to.
     void requeue_dead_letter(std::uint64_t number, error_code& ec);
@@ -340,6 +340,9 @@ private:
     void deliver_turn(queue_subscriber& s, std::uint32_t head);
     void write_slice(queue_subscriber& s, const run_ptr& r);
     void write_selected(queue_subscriber& s);
+    void refused(queue_subscriber& s, const run_ptr& r, std::uint32_t index);
+    std::optional<pending_gap>
+    cannot_send(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
     bool select(queue_subscriber& s, std::uint32_t head);
     template <class OnMessage, class OnReply>
     void for_each_selected(OnMessage&& on_message, OnReply&& on_reply);
@@ -390,6 +393,7 @@ private:
     void forget_queued(queue_subscriber& s, drop_cause why, bool failed = false);
     void forget_turn(queue_subscriber& s, std::uint32_t head, drop_cause why, bool failed = false);
     void observe_gap(const subscriber_base& s, const gap& g) {
+        ++counters_.gaps;
         if (observer_)
             observer_->at_gap(s.info(), g);
     }
@@ -471,8 +475,8 @@ private:
     void step(parcel& p);
     void park(std::unique_ptr<parcel> p);
     void bury(std::unique_ptr<parcel> p);
-    void bury(dead_letter d);
-    void forget_dead_letter(std::deque<dead_letter>::iterator at);
+    void bury(dead_entry d);
+    void forget_dead_letter(std::deque<dead_entry>::iterator at);
     template <class F>
     std::size_t take_parked(std::string_view uid, std::string_view topic, F&& f);
     void lose(std::unique_ptr<parcel> p, drop_cause why);
@@ -521,6 +525,7 @@ private:
     std::vector<group*> called_;           ///< room for one publish
     std::vector<std::uint64_t> selection_; ///< room for one session's turn
     std::vector<std::uint32_t> selected_replies_;
+    std::vector<std::size_t> refused_; ///< frames of one session's turn
     scratch room_;
     core_counters counters_;
     timer_queue due_{std::chrono::milliseconds(1)};
@@ -528,7 +533,7 @@ private:
     boost::unordered_flat_map<std::string_view, std::unique_ptr<mailbox>, text_hash> mailboxes_{
         0, text_hash(params_.hash_seed)}; ///< by uid; the keys view the boxes' own
     std::size_t parcels_ = 0;
-    std::deque<dead_letter> dead_letters_;
+    std::deque<dead_entry> dead_letters_;
     std::size_t dead_letter_bytes_ = 0;
     std::uint64_t last_dead_letter_ = 0;
     struct alarm_limit {

@@ -141,7 +141,7 @@ struct mailbox {
 };
 
 /// What a ladder gave up on.
-struct dead_letter {
+struct dead_entry {
     std::uint64_t number;
     run_ptr messages;
     std::uint32_t index;

@@ -5,6 +5,7 @@
 #include <pusher/detail/run.hpp>
 #include <pusher/detail/text_hash.hpp>
 #include <pusher/encoding.hpp>
+#include <pusher/observer.hpp>
 #include <pusher/overflow_policy.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -273,7 +274,7 @@ public:
     /// Writes until everything is out or the connection is blocked.
     /// \param on_told called with each gap that went out.
     /// \param on_failed called with the run, index and handling of each message that the encoding cannot
-    /// carry; it returns the gap to tell of, if there is one.
+    /// carry, or the network refused, and with which it was; it returns the gap to tell of, if there is one.
     /// \param on_returned called with the run and index of each that had failed before and went out.
     /// \return how many messages went out; `empty()` tells whether something is left.
     template <class OnGap, class OnFailed, class OnReturned>
@@ -550,6 +551,7 @@ std::size_t outbox::drain(
     const encoding& as, sink& to, std::uint64_t epoch, scratch& room, OnGap&& on_told, OnFailed&& on_failed,
     OnReturned&& on_returned) {
     std::size_t sent = 0;
+    std::vector<pending_gap> lost;
     while (!empty()) {
         if (!cut_.empty()) {
             const auto rest = cut_.rest();
@@ -568,7 +570,7 @@ std::size_t outbox::drain(
             const auto& s = slices_.front();
             if (!frame_of(s, s.from, as, epoch, room).empty())
                 break;
-            if (auto g = on_failed(s.messages, s.from, s.as))
+            if (auto g = on_failed(s.messages, s.from, s.as, failure_cause::undeliverable))
                 gaps_.add(std::move(*g));
         }
         fill(as, epoch, room);
@@ -582,12 +584,26 @@ std::size_t outbox::drain(
         // A frame of which the connection has a part is out of the queue: its other part is the rest.
         std::size_t begin = 0;
         std::vector<std::uint32_t> told;
+        const auto refused =
+            room.ends.empty() || taken == 0 ? std::span<const std::uint32_t>() : to.refused();
+        std::size_t next_refused = 0;
         for (const auto& f : room.frames) {
             if (begin >= taken && f.end != begin)
                 break;
             const bool is_message = f.what == frame::kind::queued && slices_.front().messages;
-            if (is_message && slices_.front().as == handling::returned)
+            const bool is_refused =
+                next_refused != refused.size() && f.end != begin && f.end == room.ends[refused[next_refused]];
+            if (is_refused) {
+                ++next_refused;
+                sent -= is_message ? 1 : 0;
+                if (is_message)
+                    if (auto g = on_failed(
+                            slices_.front().messages, slices_.front().from, slices_.front().as,
+                            failure_cause::send_failed))
+                        lost.push_back(std::move(*g));
+            } else if (is_message && slices_.front().as == handling::returned) {
                 on_returned(*slices_.front().messages, slices_.front().from);
+            }
             if (f.end > taken && is_message && !marked(slices_.front().as))
                 set_rest(
                     slices_.front().messages, slices_.front().from, static_cast<std::uint32_t>(taken - begin),
@@ -605,6 +621,8 @@ std::size_t outbox::drain(
         for (auto g : told)
             on_told(gaps_[g].view());
         gaps_.erase(told);
+        for (auto& g : std::exchange(lost, {}))
+            gaps_.add(std::move(g));
         if (taken != room.bytes.size())
             break;
     }

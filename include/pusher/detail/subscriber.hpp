@@ -177,6 +177,7 @@ struct core_counters {
     std::uint64_t dropped_expired = 0;
     std::uint64_t dropped_memory = 0;
     std::uint64_t dropped_failed = 0; ///< by a failure ladder
+    std::uint64_t gaps = 0;           ///< markers that told of losses
     std::uint64_t redelivered = 0;    ///< not acknowledged in time, and sent again
     std::uint64_t retried = 0;        ///< attempts that failure ladders made
     std::uint64_t parked = 0;

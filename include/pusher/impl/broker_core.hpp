@@ -33,6 +33,18 @@ PUSHER_DECL broker_params checked(broker_params p) {
     require(
         p.acknowledgement.timeout >= 10ms && p.acknowledgement.timeout <= 24h,
         "broker_params: acknowledgement.timeout is not 10 ms to 24 h");
+    require(
+        p.parking.messages >= 1 && p.parking.messages <= 1'000'000,
+        "broker_params: parking.messages is not 1 to 1,000,000");
+    require(p.parking.bytes >= 1 && p.parking.bytes <= gib, "broker_params: parking.bytes is not 1 to 1 GiB");
+    require(
+        p.parking.users >= 1 && p.parking.users <= 16'000'000,
+        "broker_params: parking.users is not 1 to 16,000,000");
+    require(
+        p.parking.ttl >= 1ms && p.parking.ttl <= max_ttl,
+        "broker_params: parking.ttl is not 1 ms to 100 days");
+    require(p.dead_letters.messages <= 1'000'000, "broker_params: dead_letters.messages is over 1,000,000");
+    require(p.dead_letters.bytes <= gib, "broker_params: dead_letters.bytes is over 1 GiB");
     require(p.idempotency.messages <= 10'000'000, "broker_params: idempotency.messages is over 10,000,000");
     require(
         p.idempotency.age >= 1ms && p.idempotency.age <= 24h,
@@ -71,6 +83,10 @@ PUSHER_DECL core_params core_params_of(const broker_params& p) {
     c.topic_policies = p.topic_policies;
     c.acknowledgement = p.acknowledgement;
     c.idempotency = p.idempotency;
+    c.on_failure = p.on_failure;
+    c.parking = p.parking;
+    c.dead_letters = p.dead_letters;
+    c.held = p.outbox;
     c.topics = p.topics;
     c.subscriptions = p.subscriptions;
     c.memory_bytes = p.memory_bytes;
@@ -121,10 +137,10 @@ PUSHER_DECL void broker_core::flush() {
 PUSHER_DECL void broker_core::watch_due() {
     if (cancelled_)
         return;
-    if (const auto late = core_.next_due(); late != detail::steady_time::max())
-        services_->arm(late_, late);
+    if (const auto due = core_.next_due(); due != detail::steady_time::max())
+        services_->arm(due_, due);
     else
-        services::cancel(late_);
+        services::cancel(due_);
 }
 
 // ---- in process
@@ -290,7 +306,7 @@ PUSHER_DECL void broker_core::cancel() {
     }
     closing_.clear();
     cancelled_ = true;
-    services::cancel(late_);
+    services::cancel(due_);
     patience_.cancel();
     drain_timer_.cancel();
     for (const auto& w : writers)
@@ -341,7 +357,16 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.dropped_conflated = c.dropped_conflated;
     s.dropped_expired = c.dropped_expired;
     s.dropped_memory = c.dropped_memory;
+    s.dropped_failed = c.dropped_failed;
+    s.gaps = c.gaps;
     s.redelivered = c.redelivered;
+    s.retried = c.retried;
+    s.parked = c.parked;
+    s.returned = c.returned;
+    s.dead_letters = c.dead_letters;
+    s.dead_letters_lost = c.dead_letters_lost;
+    s.parked_messages = core_.parked();
+    s.dead_letter_messages = core_.dead_letters().size();
     s.memory_bytes = core_.memory();
     s.handler_exceptions = c.handler_exceptions;
     s.turns = c.turns;

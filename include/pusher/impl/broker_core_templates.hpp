@@ -25,6 +25,24 @@ void broker_core::for_each_session(F&& f, std::string_view uid) const {
         core_.for_each_of_uid(uid, visit);
 }
 
+template <std::invocable<const parked_message&> F>
+void broker_core::for_each_parked(std::string_view uid, F&& f) const {
+    std::vector<header> headers;
+    core_.for_each_parcel(uid, [&](const detail::parcel& p) {
+        const auto m = p.messages->view(p.index, core_.params().sequence_epoch, headers);
+        f(parked_message{m, p.who.info(), p.state.why, p.state.attempts, !p.parked, p.out != 0});
+    });
+}
+
+template <std::invocable<const dead_letter&> F>
+void broker_core::for_each_dead_letter(F&& f) const {
+    std::vector<header> headers;
+    for (const auto& d : core_.dead_letters()) {
+        const auto m = d.messages->view(d.index, core_.params().sequence_epoch, headers);
+        f(dead_letter{d.number, m, d.who.info(), d.why, d.attempts, d.when});
+    }
+}
+
 template <std::invocable<const subscriber_info&> F>
 void broker_core::for_each_subscriber(std::string_view topic, F&& f) const {
     core_.for_each_subscriber_of(topic, [&](const detail::subscriber_base& s) { f(s.info()); });

@@ -26,32 +26,43 @@ inline std::string stats_json(const broker_stats& s) {
     json::object closed;
     for (const auto& [why, count] : s.closed)
         closed[why] = count;
-    const json::object all{
-        {"sessions", s.sessions},
-        {"subscriptions", s.subscriptions},
-        {"topics", s.topics},
-        {"filters", s.filters},
-        {"slow_sessions", s.slow_sessions},
-        {"published", s.published},
-        {"published_bytes", s.published_bytes},
-        {"repeated_publishes", s.repeated_publishes},
-        {"delivered", s.delivered},
-        {"dropped", s.dropped_overflow + s.dropped_trimmed + s.dropped_disconnected +
-                        s.dropped_undeliverable + s.dropped_conflated + s.dropped_expired + s.dropped_memory},
-        {"dropped_overflow", s.dropped_overflow},
-        {"dropped_trimmed", s.dropped_trimmed},
-        {"dropped_disconnected", s.dropped_disconnected},
-        {"dropped_undeliverable", s.dropped_undeliverable},
-        {"dropped_conflated", s.dropped_conflated},
-        {"dropped_expired", s.dropped_expired},
-        {"dropped_memory", s.dropped_memory},
-        {"memory_bytes", s.memory_bytes},
-        {"redelivered", s.redelivered},
-        {"handler_exceptions", s.handler_exceptions},
-        {"accept_errors", s.accept_errors},
-        {"turns", s.turns},
-        {"transports", std::move(transports)},
-        {"closed", std::move(closed)}};
+    const auto total_dropped = s.dropped_overflow + s.dropped_trimmed + s.dropped_disconnected +
+                               s.dropped_undeliverable + s.dropped_conflated + s.dropped_expired +
+                               s.dropped_memory + s.dropped_failed;
+    const json::object all{// what matters most comes first: pages show it in this order
+                           {"sessions", s.sessions},
+                           {"subscriptions", s.subscriptions},
+                           {"topics", s.topics},
+                           {"filters", s.filters},
+                           {"slow_sessions", s.slow_sessions},
+                           {"published", s.published},
+                           {"delivered", s.delivered},
+                           {"dropped", total_dropped},
+                           {"gaps", s.gaps},
+                           {"redelivered", s.redelivered},
+                           {"retried", s.retried},
+                           {"parked_messages", s.parked_messages},
+                           {"parked", s.parked},
+                           {"returned", s.returned},
+                           {"dead_letter_messages", s.dead_letter_messages},
+                           {"dead_letters", s.dead_letters},
+                           {"dead_letters_lost", s.dead_letters_lost},
+                           {"memory_bytes", s.memory_bytes},
+                           {"published_bytes", s.published_bytes},
+                           {"repeated_publishes", s.repeated_publishes},
+                           {"handler_exceptions", s.handler_exceptions},
+                           {"accept_errors", s.accept_errors},
+                           {"turns", s.turns},
+                           {"dropped_overflow", s.dropped_overflow},
+                           {"dropped_trimmed", s.dropped_trimmed},
+                           {"dropped_disconnected", s.dropped_disconnected},
+                           {"dropped_undeliverable", s.dropped_undeliverable},
+                           {"dropped_conflated", s.dropped_conflated},
+                           {"dropped_expired", s.dropped_expired},
+                           {"dropped_memory", s.dropped_memory},
+                           {"dropped_failed", s.dropped_failed},
+                           {"transports", std::move(transports)},
+                           {"closed", std::move(closed)}};
     return json::serialize(all);
 }
 

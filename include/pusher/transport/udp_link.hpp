@@ -76,8 +76,12 @@ public:
     void add(const endpoint& peer, udp_link& l) { peers_.emplace(peer, &l); }
     void remove(const endpoint& peer, udp_link& l) noexcept;
 
-    /// \return whether the datagram is gone, or can never go; if not, `at_writable` of the link follows.
-    bool send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept;
+    enum class outcome : std::uint8_t {
+        sent,
+        refused, ///< by the network: it can never go
+        blocked  ///< `at_writable` of the link follows
+    };
+    outcome send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept;
 
 private:
     static constexpr int datagrams_per_turn = 64;
@@ -118,6 +122,7 @@ public:
 
     std::size_t write(std::span<const char> bytes, std::span<const std::uint32_t> ends) noexcept override;
     [[nodiscard]] bool wants_ends() const noexcept override { return true; }
+    [[nodiscard]] std::span<const std::uint32_t> refused() const noexcept override { return refused_; }
 
     void writable() override;
 
@@ -157,6 +162,7 @@ private:
     std::chrono::milliseconds lease_;
     services::time_point heard_;
     std::deque<std::string> held_;
+    std::vector<std::uint32_t> refused_; ///< of the last write
     close_reason reason_;
     std::shared_ptr<void> kept_;
     std::array<char, detail::udp_cookie::size> cookie_{};

@@ -26,9 +26,8 @@ TEST_CASE("cost: replies that were taken are given back while others wait", "[co
     auto drain = [&] {
         return box.drain(
             lines, sink, 1, room, [](const pusher::gap&) {},
-            [](const pusher::detail::run_ptr&, std::uint32_t, pusher::detail::outbox::handling) {
-                return std::optional(pusher::detail::pending_gap{});
-            },
+            [](const pusher::detail::run_ptr&, std::uint32_t, pusher::detail::outbox::handling,
+               pusher::failure_cause) { return std::optional(pusher::detail::pending_gap{}); },
             [](const pusher::detail::run&, std::uint32_t) {});
     };
     box.add_reply(reply);

@@ -760,6 +760,54 @@ TEST_CASE("failure: what the transport cannot carry is kept for another connecti
     CHECK(wide->link.frames() == texts{"~t=long"});
 }
 
+TEST_CASE("failure: a datagram that the network refuses is a delivery that failed", "[core]") {
+    const bool ladder = GENERATE(false, true);
+    core_script s(with(ladder ? failure_ladder(failure::persist{}) : failure_ladder()));
+    auto ann = s.session();
+    ann->remote = true;
+    ann->link.datagrams = true;
+    ann->link.refuses = "bad";
+    s.core.bind(*ann, "ann");
+    s.subscribe(ann, "t");
+    s.subscribe(ann, "u");
+    texts got;
+    const auto all = [&] {
+        for (auto& f : ann->link.frames())
+            got.push_back(std::move(f));
+    };
+    SECTION("one run") {
+        for (const auto* payload : {"1", "bad1", "2", "bad2"})
+            s.publish("t", payload);
+        s.settle();
+        all();
+        CHECK(got == (ladder ? texts{"t=1", "t=2"} : texts{"t=1", "t=2", "!t 2"}));
+    }
+    SECTION("several, and a reply") {
+        s.publish("t", "1");
+        s.core.reply(*ann, "ok\n");
+        s.publish("u", "bad1");
+        s.publish("t", "bad2");
+        s.publish("u", "2");
+        s.settle();
+        all();
+        CHECK(got == (ladder ? texts{"t=1", "ok", "u=2"} : texts{"t=1", "ok", "u=2", "!u 1", "!t 1"}));
+    }
+    SECTION("what had to wait") {
+        block(ann);
+        for (const auto* payload : {"1", "bad1", "2", "bad2"})
+            s.publish("t", payload);
+        s.settle();
+        s.writable(ann);
+        s.settle();
+        all();
+        CHECK(got == (ladder ? texts{"t=1", "t=2"} : texts{"t=1", "t=2", "!t 2"}));
+    }
+    pass(s);
+    CHECK(s.core.counters().delivered == 2);
+    CHECK(s.core.counters().dropped_failed == (ladder ? 0 : 2));
+    CHECK(s.core.parked() == (ladder ? 2 : 0));
+}
+
 TEST_CASE("failure: memory that is short is taken from the mailboxes too", "[core]") {
     auto p = with(failure_ladder(failure::persist{}));
     p.memory_bytes = 200'000;

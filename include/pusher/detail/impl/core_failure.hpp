@@ -259,7 +259,7 @@ PUSHER_DECL void core::bury(std::unique_ptr<parcel> p) {
 }
 
 /// Keeps a message that nobody tries to deliver any more, so that the host can look at it.
-PUSHER_DECL void core::bury(dead_letter d) {
+PUSHER_DECL void core::bury(dead_entry d) {
     ++counters_.dead_letters;
     d.number = ++last_dead_letter_;
     if (observer_) {
@@ -276,7 +276,7 @@ PUSHER_DECL void core::bury(dead_letter d) {
     }
 }
 
-PUSHER_DECL void core::forget_dead_letter(std::deque<dead_letter>::iterator at) {
+PUSHER_DECL void core::forget_dead_letter(std::deque<dead_entry>::iterator at) {
     dead_letter_bytes_ -= at->messages->at(at->index).size();
     dead_letters_.erase(at);
 }
@@ -442,7 +442,7 @@ PUSHER_DECL std::size_t core::requeue_parked(std::string_view uid, std::string_v
 PUSHER_DECL void core::requeue_dead_letter(std::uint64_t number, error_code& ec) {
     ec = {};
     const auto found = std::find_if(
-        dead_letters_.begin(), dead_letters_.end(), [&](const dead_letter& d) { return d.number == number; });
+        dead_letters_.begin(), dead_letters_.end(), [&](const dead_entry& d) { return d.number == number; });
     auto* const s = found == dead_letters_.end() ? nullptr : find(found->who.id);
     const bool to_handler = s && s->what == subscriber_base::kind::handler;
     if (found == dead_letters_.end() || (found->who.uid.empty() && !to_handler)) {

@@ -171,6 +171,9 @@ PUSHER_DECL void core::write_slice(queue_subscriber& s, const run_ptr& r) {
     const auto taken = s.to->write(
         encoded.bytes,
         s.to->wants_ends() ? std::span<const std::uint32_t>(encoded.ends) : std::span<const std::uint32_t>());
+    if (s.to->wants_ends())
+        for (const auto i : s.to->refused())
+            refused(s, r, i);
     if (taken == encoded.bytes.size()) {
         counters_.delivered += r->size();
         return;
@@ -191,6 +194,22 @@ PUSHER_DECL void core::write_slice(queue_subscriber& s, const run_ptr& r) {
     box.add(r, from, static_cast<std::uint32_t>(r->size()));
 }
 
+/// The connection took a message, and the network refused it.
+PUSHER_DECL void core::refused(queue_subscriber& s, const run_ptr& r, std::uint32_t index) {
+    --counters_.delivered;
+    if (auto g = cannot_send(s, r, index, failure_cause::send_failed))
+        tell_gap(s, std::move(*g));
+}
+
+/// A message cannot go over this connection. \return what to tell of it, if it is lost.
+PUSHER_DECL std::optional<pending_gap>
+core::cannot_send(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why) {
+    if (has_ladders_ && fail(s, r, index, why))
+        return std::nullopt;
+    count_drop(s, *r, why == failure_cause::undeliverable ? drop_cause::undeliverable : drop_cause::failed);
+    return gap_of(*r, index);
+}
+
 /// Several runs or replies: merged by publish order into one buffer, and written in pieces of bounded size.
 PUSHER_DECL void core::write_selected(queue_subscriber& s) {
     std::size_t done = 0; // frames that the connection has, whole
@@ -206,6 +225,9 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
         const auto taken = s.to->write(
             bytes,
             s.to->wants_ends() ? std::span<const std::uint32_t>(ends) : std::span<const std::uint32_t>());
+        if (s.to->wants_ends())
+            for (const auto i : s.to->refused())
+                refused_.push_back(done + i);
         if (taken == bytes.size()) {
             done += ends.size();
         } else {
@@ -240,6 +262,18 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
         });
     if (!blocked && !bytes.empty())
         write();
+    if (!refused_.empty()) {
+        std::size_t frame = 0;
+        const auto count = [&] { return std::binary_search(refused_.begin(), refused_.end(), frame++); };
+        for_each_selected(
+            [&](const run_ptr& r, std::uint32_t index) {
+                if (count())
+                    refused(s, r, index);
+                return frame <= refused_.back();
+            },
+            [&](std::string_view) { return count(), frame <= refused_.back(); });
+        refused_.clear();
+    }
     if (!blocked && !hole) {
         counters_.delivered += delivered;
         return;
@@ -460,17 +494,17 @@ PUSHER_DECL bool core::drain(queue_subscriber& s) {
         s.box->expire(params_.steady(), lose(s, drop_cause::expired));
     counters_.delivered += s.box->drain(
         *s.as, *s.to, params_.sequence_epoch, room_, [&](const gap& g) { observe_gap(s, g); },
-        [&](const run_ptr& r, std::uint32_t index, outbox::handling as) -> std::optional<pending_gap> {
-            forget_sent(s, *r, index);
+        [&](const run_ptr& r, std::uint32_t index, outbox::handling as,
+            failure_cause why) -> std::optional<pending_gap> {
             if (as == outbox::handling::returned) {
                 if (auto* const p = returned_parcel(s, *r, index))
                     cannot_get(s, *p);
                 return std::nullopt;
             }
-            if (has_ladders_ && fail(s, r, index, failure_cause::undeliverable))
-                return std::nullopt;
-            count_drop(s, *r, drop_cause::undeliverable);
-            return gap_of(*r, index);
+            if (as != outbox::handling::plain && why == failure_cause::send_failed)
+                return std::nullopt; // it will not be acknowledged
+            forget_sent(s, *r, index);
+            return cannot_send(s, r, index, why);
         },
         [&](const run& r, std::uint32_t index) {
             ++counters_.returned;

@@ -100,15 +100,22 @@ PUSHER_DECL void udp_link::received(std::string_view text) {
 
 PUSHER_DECL std::size_t
 udp_link::write(std::span<const char> bytes, std::span<const std::uint32_t> ends) noexcept {
+    using outcome = detail::udp_port::outcome;
+    refused_.clear();
     if (blocked_ || closed_)
         return 0;
     std::size_t begin = 0;
-    for (const auto end : ends) {
-        if (end != begin && !port_->send(peer_, {bytes.data() + begin, end - begin}, this)) {
+    for (std::uint32_t i = 0; i != ends.size(); ++i) {
+        const auto went = ends[i] == begin
+                              ? outcome::sent
+                              : port_->send(peer_, {bytes.data() + begin, ends[i] - begin}, this);
+        if (went == outcome::blocked) {
             blocked_ = true;
             return begin;
         }
-        begin = end;
+        if (went == outcome::refused)
+            refused_.push_back(i);
+        begin = ends[i];
     }
     return begin;
 }
@@ -172,7 +179,7 @@ PUSHER_DECL void detail::udp_port::remove(const endpoint& peer, udp_link& l) noe
         close();
 }
 
-PUSHER_DECL bool
+PUSHER_DECL detail::udp_port::outcome
 detail::udp_port::send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept {
     // Once it takes no more, nobody else needs to try.
     if (!waits_to_write_ || !waits) {
@@ -180,12 +187,12 @@ detail::udp_port::send(const endpoint& to, std::string_view datagram, udp_link* 
         socket_.send_to(boost::asio::buffer(datagram.data(), datagram.size()), to, 0, ec);
         if (ec != boost::asio::error::would_block && ec != boost::asio::error::try_again &&
             ec != boost::asio::error::no_buffer_space)
-            return true; // a datagram that the network refuses is one that got lost on the way
+            return ec ? outcome::refused : outcome::sent;
     }
     if (waits && !waits->is_linked())
         blocked_.push_back(*waits);
     wait_to_write();
-    return false;
+    return outcome::blocked;
 }
 
 PUSHER_DECL void detail::udp_port::wait_to_write() noexcept {

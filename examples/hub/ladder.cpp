@@ -1,0 +1,99 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+#include "ladder.hpp"
+
+#include <pusher/topic.hpp>
+
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace hub {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+std::vector<std::string> parts_of(std::string_view text, char separator) {
+    std::vector<std::string> parts;
+    for (std::size_t at = 0; at != text.npos + 1;) {
+        const auto end = text.find(separator, at);
+        parts.emplace_back(text.substr(at, end == text.npos ? end : end - at));
+        at = end == text.npos ? text.npos + 1 : end + 1;
+    }
+    return parts;
+}
+
+/// A number, and what follows it.
+std::pair<std::uint32_t, std::string_view> to_number(const std::string& text) {
+    std::uint32_t number = 0;
+    const auto* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, number);
+    if (parsed.ec != std::errc())
+        throw std::invalid_argument("'" + text + "' does not begin with a number");
+    return {number, {parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)}};
+}
+
+milliseconds to_time(const std::string& text) {
+    const auto [number, unit] = to_number(text);
+    for (const auto& [name, length] :
+         {std::pair("ms", milliseconds(1)), std::pair("s", milliseconds(1000)),
+          std::pair("m", milliseconds(60'000)), std::pair("h", milliseconds(3'600'000))})
+        if (unit == name)
+            return number * length;
+    throw std::invalid_argument("'" + text + "' is not a time, such as 500ms, 2s, 1m or 1h");
+}
+
+pusher::failure::rung to_rung(const std::string& text) {
+    const auto parts = parts_of(text, ':');
+    if (parts[0] == "retry" && parts.size() <= 3) {
+        pusher::failure::retry retry;
+        if (parts.size() > 1) {
+            const auto [number, rest] = to_number(parts[1]);
+            if (!rest.empty())
+                throw std::invalid_argument("'" + parts[1] + "' is not a number of attempts");
+            retry.attempts = number;
+        }
+        if (parts.size() > 2)
+            retry.delay = to_time(parts[2]);
+        return retry;
+    }
+    if (text == "alarm")
+        return pusher::failure::alarm{};
+    if (text == "persist")
+        return pusher::failure::persist{};
+    if (text == "drop")
+        return pusher::failure::drop{};
+    throw std::invalid_argument("'" + text + "' is none of retry[:ATTEMPTS[:DELAY]], alarm, persist, drop");
+}
+
+} // namespace
+
+ladder to_ladder(const std::string& text) {
+    ladder l;
+    const auto equals = text.rfind('=');
+    if (equals != text.npos) {
+        l.filter = text.substr(0, equals);
+        if (!pusher::is_valid_filter(l.filter))
+            throw std::invalid_argument("'" + l.filter + "' is not a filter");
+    }
+    for (const auto& part : parts_of(equals == text.npos ? text : text.substr(equals + 1), ','))
+        l.rungs.push_back(to_rung(part));
+    to_failure_ladder(l, [](const pusher::failed_delivery&) {}); // throws if it makes no sense
+    return l;
+}
+
+pusher::failure_ladder
+to_failure_ladder(const ladder& l, const std::function<void(const pusher::failed_delivery&)>& alarm) {
+    auto rungs = l.rungs;
+    for (auto& r : rungs)
+        if (auto* const a = std::get_if<pusher::failure::alarm>(&r))
+            a->callback = alarm;
+    return pusher::failure_ladder(std::move(rungs));
+}
+
+} // namespace hub
