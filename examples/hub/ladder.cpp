@@ -19,12 +19,12 @@ namespace {
 using std::chrono::milliseconds;
 
 std::vector<std::string> parts_of(std::string_view text, char separator) {
-    std::vector<std::string> parts;
-    for (std::size_t at = 0; at != text.npos + 1;) {
-        const auto end = text.find(separator, at);
-        parts.emplace_back(text.substr(at, end == text.npos ? end : end - at));
-        at = end == text.npos ? text.npos + 1 : end + 1;
-    }
+    std::vector<std::string> parts(1);
+    for (const char c : text)
+        if (c == separator)
+            parts.emplace_back();
+        else
+            parts.back() += c;
     return parts;
 }
 

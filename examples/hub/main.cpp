@@ -39,6 +39,9 @@ pusher::broker_params params_of(const hub::options& o, hub::log& log) {
     p.idempotency.messages = o.idempotency;
     p.outbox.messages = o.outbox;
     p.outbox.bytes = std::clamp<std::size_t>(o.outbox * 4096, 1 << 20, 1 << 30);
+    // What waits for a session has room where it is kept for its user.
+    p.parking.messages = std::max(p.parking.messages, p.outbox.messages);
+    p.parking.bytes = std::max(p.parking.bytes, p.outbox.bytes);
     p.memory_bytes = o.memory_mib << 20;
     p.outbox.overflow = o.overflow;
     p.topic_policies = o.topic_policies;

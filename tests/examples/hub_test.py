@@ -122,7 +122,7 @@ def parked(program):
             stuck.ask("subscribe", topic=topic)
         publisher = Lines(h.connect("tcp"))
         publisher.ask("auth", token="s")
-        count, big = 400, "x" * 20_000
+        count, big = 150, "x" * 20_000
         for i in range(count):
             publisher.ask("publish", topic="kept/1", payload=f"{i} {big}")
         publisher.ask("publish", topic="lost", payload="x")
