@@ -468,6 +468,7 @@ private:
     lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t index, next_step::kind what);
     bool fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
     void fail_sent(queue_subscriber& s);
+    void fail_unread(queue_subscriber& s);
     bool reached_otherwise(const queue_subscriber& s, const run& r, std::uint32_t index) const;
     bool cursor_brings(const subscriber_base& s, const run& r, std::uint32_t index) const;
     std::unique_ptr<parcel> take(parcel& p);

@@ -915,6 +915,20 @@ TEST_CASE("failure: what is not acknowledged in time is sent again when the ladd
     }
 }
 
+TEST_CASE("failure: what a history was still to bring is kept too", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 100);
+    p.acknowledgement.window = 2;
+    core_script s(p);
+    auto ann = acknowledging(s, "ann");
+    publish(s, "h", 1, 4);
+    CHECK(ann->link.frames() == texts{"h@1=1", "h@2=2"}); // the window is full
+    acknowledge(s, ann, 1);
+    CHECK(ann->link.frames() == texts{"h@3=3"});
+    lose_connection(s, ann);
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"h@2=2", "h@3=3", "h@4=4"});
+}
+
 TEST_CASE("failure: without a ladder what is late is sent again for ever", "[core]") {
     core_script s(with(failure_ladder(), 10));
     auto ann = acknowledging(s, "ann");

@@ -158,11 +158,12 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
     return true;
 }
 
-/// The same for what was sent and not acknowledged.
+/// The same for what was sent and not acknowledged, and for what a history was still to bring.
 PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
     take_back(s);
     if (!s.catching)
         return;
+    fail_unread(s);
     for (const auto& c : s.catching->cursors) {
         if (!c->sent)
             continue;
@@ -173,6 +174,30 @@ PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
                 fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
             }
         timer_queue::cancel(*c->sent);
+    }
+}
+
+/// Of what a subscriber had a claim to and has not come to, the newest. All of it is in the history, which it
+/// may resume; and who was far behind must not make everybody wait.
+PUSHER_DECL void core::fail_unread(queue_subscriber& s) {
+    const auto most = std::max<std::uint64_t>(params_.parking.messages, 1000);
+    const auto& cursors = s.catching->cursors;
+    for (auto c = cursors.begin(); c != cursors.end(); ++c) {
+        auto& t = *(*c)->topic;
+        const auto same = [&](const auto& other) { return other->topic == &t; };
+        if (std::any_of(cursors.begin(), c, same))
+            continue;
+        const auto end = t.past->next_offset();
+        auto from = end;
+        for (const auto& other : cursors)
+            if (same(other))
+                from = std::min(from, std::max(other->next, other->owed));
+        from = std::max({from, t.past->first_offset(), end - std::min(end, most)});
+        for (auto offset = from; offset != end; ++offset) {
+            const auto at = t.past->at(offset);
+            if (wants(s, t, *at.messages, at.index, offset))
+                fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
+        }
     }
 }
 
