@@ -102,6 +102,7 @@ public:
             script_.core.for_each_mailbox([&](std::string_view uid, std::size_t messages, std::size_t) {
                 kept += uid == p.uid ? messages : 0;
             });
+            require(kept == 0 || p.acknowledges, p.uid + " is here, and got what was kept for it");
             balance(p.uid, p.topics, p.cut + kept, p.acknowledges);
         }
         for (const auto& [id, topics] : handled_)
