@@ -135,8 +135,8 @@ private:
         return p;
     }
 
-    /// Never empty: then what a handler threw at is only counted as such, and what is not acknowledged is left
-    /// to a resume.
+    /// Never empty: then what a handler threw at is only counted as such, and what is not acknowledged is
+    /// left to a resume.
     failure_ladder ladder() {
         std::vector<failure::rung> rungs;
         for (auto left = random_.below(3); left != 0; --left)
