@@ -41,6 +41,7 @@
 #include <pusher/dialect/websocket_decoder.hpp>
 #include <pusher/dialect/websocket_encoder.hpp>
 #include <pusher/dialect/websocket_frame.hpp>
+#include <pusher/durable_params.hpp>
 #include <pusher/encoding.hpp>
 #include <pusher/error.hpp>
 #include <pusher/failure_policy.hpp>

@@ -47,6 +47,16 @@ struct session_info {
     std::size_t queued_bytes = 0;
 };
 
+/// A durable subscription as the host sees it. Views are valid during the call that gives it.
+struct durable_info {
+    std::string_view uid;
+    std::string_view name;
+    std::string_view topic;
+    std::string_view type;
+    topic_position acknowledged; ///< up to there
+    bool held = false;           ///< its subscriber is here
+};
+
 /// The broker without its transports: subscribe, publish, sessions, statistics.
 ///
 /// It works on one serial executor: that of a context run by one thread, or a strand. All functions must be
@@ -172,6 +182,18 @@ public:
     /// Calls `f(const subscriber_info&)` for each that a message of the topic would go to.
     template <std::invocable<const subscriber_info&> F>
     void for_each_subscriber(std::string_view topic, F&& f) const;
+
+    // ---- durable subscriptions
+
+    /// Calls `f(const durable_info&)` for each, in no order. `f` must not change anything.
+    template <std::invocable<const durable_info&> F>
+    void for_each_durable(F&& f) const;
+
+    /// Ends the durable subscriptions of a name. A session that holds them stays subscribed, until it ends.
+    /// \return how many there were.
+    std::size_t remove_durable(std::string_view uid, std::string_view name) {
+        return core_.remove_durable(uid, name);
+    }
 
     // ---- deliveries that failed
 

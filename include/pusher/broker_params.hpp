@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/acknowledgement_params.hpp>
+#include <pusher/durable_params.hpp>
 #include <pusher/error.hpp>
 #include <pusher/failure_policy.hpp>
 #include <pusher/history_params.hpp>
@@ -107,6 +108,9 @@ struct broker_params {
 
     /// What happens when a delivery fails; by default what failed is lost and counted.
     failure_ladder on_failure{};
+
+    /// Of subscriptions that wait for their subscribers.
+    durable_params durable{};
 
     /// What is chosen by topic, for subscriptions that do not choose for themselves: of those whose filter
     /// matches, the first that chooses. Else `outbox.overflow` and `on_failure` count.

@@ -7,6 +7,7 @@
 #if defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/detail/impl/core_acknowledge.hpp>
 #include <pusher/detail/impl/core_catchup.hpp>
+#include <pusher/detail/impl/core_durable.hpp>
 #include <pusher/detail/impl/core_failure.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>

@@ -50,6 +50,7 @@ enum class errc {
     protocol_error,         ///< the peer broke the transport's protocol
     peer_closed,            ///< the peer closed the connection in good order
     handler_threw,          ///< an in-process handler or a hook of the host threw
+    taken_over,             ///< another session of the user has its durable subscription now
     store_full,             ///< the store's disk or quota is full
     store_locked,           ///< another process has the store
     store_corrupt,          ///< the store's data is damaged
@@ -102,6 +103,7 @@ inline const char* message_of(errc e) noexcept {
     case errc::protocol_error: return "protocol error";
     case errc::peer_closed: return "closed by the peer";
     case errc::handler_threw: return "a handler threw";
+    case errc::taken_over: return "another session has the durable subscription now";
     case errc::store_full: return "the store is full";
     case errc::store_locked: return "the store is in use by another process";
     case errc::store_corrupt: return "the store is damaged";

@@ -48,10 +48,11 @@ struct broker_stats {
     std::uint64_t subscriptions = 0;
     std::uint64_t topics = 0; ///< with state
     std::uint64_t filters = 0;
-    std::uint64_t slow_sessions = 0;        ///< over half of their outbox
-    std::uint64_t memory_bytes = 0;         ///< that messages take, wherever they are kept
-    std::uint64_t parked_messages = 0;      ///< kept for users who are not here
-    std::uint64_t dead_letter_messages = 0; ///< that are kept
+    std::uint64_t slow_sessions = 0;         ///< over half of their outbox
+    std::uint64_t memory_bytes = 0;          ///< that messages take, wherever they are kept
+    std::uint64_t parked_messages = 0;       ///< kept for users who are not here
+    std::uint64_t durable_subscriptions = 0; ///< held or not
+    std::uint64_t dead_letter_messages = 0;  ///< that are kept
     std::uint64_t accept_errors = 0;
 
     std::map<std::string, transport_stats, std::less<>> transports;

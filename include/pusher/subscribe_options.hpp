@@ -39,6 +39,13 @@ struct subscribe_options {
     /// outbox at most, and gives way to nothing there. See `acknowledgement_params`.
     bool acknowledge = false;
 
+    /// Names a durable subscription, within the subscriber's uid: when this subscriber has gone, the next one
+    /// of the uid that asks for the name goes on after what was acknowledged, instead of `history`. One has
+    /// it at a time: the newest; the one before is closed (`errc::taken_over`). Unsubscribing, or subscribing
+    /// without the name, ends it; else `durable_params::expiry` does. With `acknowledge` only. 1 to 255
+    /// bytes, as a topic; empty: not durable.
+    std::string_view durable{};
+
     /// Start with up to that many of the topic's last messages. Exact topics with history only.
     std::size_t history = 0;
 

@@ -71,6 +71,7 @@ public:
     }
     /// `async_receive` will find out, and say so.
     void at_overflow() override { end(errc::overflow); }
+    void at_taken_over() override { end(errc::taken_over); }
 
     void end(error_code ec) {
         if (const auto op = std::exchange(waiting, nullptr))

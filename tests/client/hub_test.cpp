@@ -570,6 +570,79 @@ TEST_CASE(
     CHECK(w.hub->stats().transports.at("tcp").bad_requests == 0);
 }
 
+TEST_CASE("client with a broker: a durable subscription goes on in another process", "[client][hub]") {
+    auto p = memory_world::params();
+    p.token = "ann";
+    memory_world w(
+        1000,
+        [](broker_params& b) {
+            b.acknowledgement = {5, 24h};
+            b.authenticate = [](const authentication_request& r, const authentication_answer& answer) {
+                answer(
+                    r.token.empty() ? authentication_result::later()
+                                    : authentication_result::identified(std::string(r.token)));
+            };
+        },
+        p);
+    const auto subscribe = [&] {
+        outcome<client_subscribe_result> subscribed;
+        w.subject->async_subscribe("a", {.acknowledge = true, .durable = "d"}, subscribed.handler());
+        w.settle();
+        REQUIRE(subscribed.ec() == error_code());
+        return subscribed.get().recovered;
+    };
+    const auto receive = [&] {
+        outcome<client_event> o;
+        w.subject->async_receive(o.handler());
+        w.run();
+        if (!o.done()) // it waits for the rest, and acknowledges
+            w.settle();
+        REQUIRE(o.done());
+        const auto event = o.get();
+        const auto* const m = std::get_if<pinned_message>(&event);
+        return m ? std::string((*m)->payload()) : std::string("?");
+    };
+    const auto restart = [&] {
+        w.subject.emplace(w.io.get_executor(), p, client_environment{w.clock, w.connector});
+        w.running = {};
+        w.subject->async_run(w.running.handler());
+        w.settle();
+    };
+    const auto begin = [&] {
+        while (receive() != "?") { // connected
+        }
+    };
+    const auto expect = [&](int first) {
+        for (int n = first; n <= 20;)
+            if (const auto next = receive(); next != "?")
+                CHECK(next == std::to_string(n++));
+    };
+    w.subject->async_run(w.running.handler());
+    w.settle();
+    begin();
+    CHECK(!subscribe());
+    for (int n = 1; n <= 20; ++n)
+        w.publish("a", std::to_string(n));
+    for (int n = 1; n <= 8; ++n)
+        CHECK(receive() == std::to_string(n));
+    SECTION("over a connection that breaks") {
+        w.connector->last->break_with();
+        w.settle();
+        expect(9);
+    }
+    SECTION("in another life of the program") { // which had not dealt with the last
+        restart();
+        begin();
+        CHECK(subscribe() == true);
+        SECTION("at once") {}
+        SECTION("also if the connection breaks before anything was taken") {
+            w.connector->last->break_with();
+            w.settle();
+        }
+        expect(8);
+    }
+}
+
 TEST_CASE("client: what an acknowledging subscription does not go with", "[client][hub]") {
     memory_world w(10);
     w.subject->async_run(w.running.handler());
@@ -582,6 +655,8 @@ TEST_CASE("client: what an acknowledging subscription does not go with", "[clien
     };
     CHECK(ask("a/#", {.match = match_mode::filter, .acknowledge = true}) == errc::unsupported);
     CHECK(ask("a", {.overflow = overflow_policy::drop_oldest, .acknowledge = true}) == errc::unsupported);
+    CHECK(ask("a", {.durable = "d"}) == errc::unsupported);
+    CHECK(ask("a", {.acknowledge = true, .durable = "d\n"}) == errc::invalid_message);
     CHECK(ask("a", {.overflow = overflow_policy::spill, .acknowledge = true}) == error_code());
     CHECK(ask("a", {}) == error_code());
     for (int n = 0; n != 10; ++n)

@@ -200,10 +200,12 @@ public:
 
     void at_queued() override { ++queued; }
     void at_overflow() override { ++overflows; }
+    void at_taken_over() override { ++taken_over; }
 
     scripted_sink link;
     int queued = 0;
     int overflows = 0;
+    int taken_over = 0;
 
 private:
     pusher::outbox_params own_limits_;

@@ -47,6 +47,7 @@ struct client_subscription {
 
     /// At least once: what the user has dealt with is acknowledged, one request at a time.
     bool acknowledge = false;
+    std::string durable{};          ///< the hub keeps where it is, by this name
     std::uint64_t handled = 0;      ///< offset up to which all was dealt with; in the epoch of `position`
     std::uint64_t acknowledged = 0; ///< offset that the hub was told
     bool acknowledging = false;     ///< and has not answered yet

@@ -3,12 +3,14 @@
 
 #include <pusher/acknowledgement_params.hpp>
 #include <pusher/config.hpp>
+#include <pusher/detail/durable.hpp>
 #include <pusher/detail/filter_table.hpp>
 #include <pusher/detail/recent_ids.hpp>
 #include <pusher/detail/subscriber.hpp>
 #include <pusher/detail/timer_queue.hpp>
 #include <pusher/detail/topic_table.hpp>
 #include <pusher/detail/turn.hpp>
+#include <pusher/durable_params.hpp>
 #include <pusher/error.hpp>
 #include <pusher/failure_policy.hpp>
 #include <pusher/observer.hpp>
@@ -26,6 +28,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -41,6 +44,7 @@ struct core_params {
     failure_ladder on_failure;
     parking_params parking;
     dead_letter_params dead_letters;
+    durable_params durable;
     outbox_params held;               ///< by a handler that is to be called again
     std::size_t topics = 1'000'000;   ///< with state, and levels of filters
     std::size_t subscriptions = 1024; ///< of one queue subscriber
@@ -164,6 +168,19 @@ public:
     void requeue_dead_letter(std::uint64_t number, error_code& ec);
     /// \param number 0: all of them. \return how many.
     std::size_t purge_dead_letters(std::uint64_t number);
+    // ---- durable subscriptions: impl/core_durable.hpp
+
+    /// `f(const durable_cursor&)` for each; it must not change any.
+    template <class F>
+    void for_each_durable(F&& f) const {
+        for (const auto& entry : durables_)
+            for (const auto& c : entry.second->cursors)
+                f(std::as_const(*c));
+    }
+    /// Ends the durable subscriptions of a name; who holds them stays subscribed. \return how many.
+    std::size_t remove_durable(std::string_view uid, std::string_view name);
+    [[nodiscard]] std::size_t durable_subscriptions() const noexcept { return durable_cursors_; }
+
     /// Messages that are kept for who is not here.
     [[nodiscard]] std::size_t parked() const noexcept { return parcels_; }
 
@@ -440,6 +457,19 @@ private:
     void forget_sent(subscriber_base& s, const run& r, std::uint32_t index);
     void late(in_flight& sent);
 
+    // durable subscriptions: impl/core_durable.hpp
+    durable_subscriber* find_durable(std::string_view uid, std::string_view name) const;
+    error_code
+    may_be_durable(const subscriber_base& s, std::string_view text, const subscribe_options& o) const;
+    void take_over(durable_subscriber& d, const subscriber_base& by);
+    void read_for_durable(cursor& c, std::string_view name, std::uint64_t offset);
+    void leave_durable(cursor& c);
+    durable_cursor* durable_of(const subscriber_base& s, std::size_t sub) const noexcept;
+    void erase_durable(durable_cursor& d);
+    std::size_t erase_durable(durable_subscriber& d);
+    void changed(const durable_cursor&) {}
+    void erased(const durable_cursor&) {}
+
     // failed deliveries: impl/core_failure.hpp
 
     /// What follows for a failed delivery.
@@ -534,6 +564,9 @@ private:
     boost::unordered_flat_map<std::string_view, std::unique_ptr<mailbox>, text_hash> mailboxes_{
         0, text_hash(params_.hash_seed)}; ///< by uid; the keys view the boxes' own
     std::size_t parcels_ = 0;
+    boost::unordered_flat_map<std::string, std::unique_ptr<durable_subscriber>, text_hash> durables_{
+        0, text_hash(params_.hash_seed)};
+    std::size_t durable_cursors_ = 0;
     std::deque<dead_entry> dead_letters_;
     std::size_t dead_letter_bytes_ = 0;
     std::uint64_t last_dead_letter_ = 0;
@@ -566,6 +599,7 @@ private:
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/detail/impl/core_acknowledge.hpp>
 #include <pusher/detail/impl/core_catchup.hpp>
+#include <pusher/detail/impl/core_durable.hpp>
 #include <pusher/detail/impl/core_failure.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>

@@ -21,7 +21,8 @@ namespace pusher::inline v0::detail {
 enum class due_kind : std::uint16_t {
     in_flight, ///< something was not acknowledged in time, or is to be sent again
     holding,   ///< a handler is to be called again
-    parcel     ///< a failed delivery takes its next step
+    parcel,    ///< a failed delivery takes its next step
+    durable    ///< nobody has come back for a durable subscription
 };
 
 /// Where a failed delivery is on its ladder.

@@ -60,6 +60,7 @@ public:
     }
 
     void at_overflow() override;
+    void at_taken_over() override;
     void at_deadline();
 
     // The flags come first: there is room for them behind those of the base.

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/durable.hpp>
 #include <pusher/detail/failing.hpp>
 #include <pusher/detail/group.hpp>
 #include <pusher/detail/in_flight.hpp>
@@ -53,6 +54,7 @@ struct cursor {
     std::uint64_t owed;          ///< offset from which on what it does not get is a loss
     shared_text type;
     std::unique_ptr<in_flight> sent{}; ///< of a subscription that acknowledges; it never goes live
+    durable_cursor* durable = nullptr; ///< that it reads for
 
     void skip_to(std::uint64_t offset) noexcept {
         if (offset <= next)
@@ -154,6 +156,8 @@ public:
     /// The outbox is full and the policy is to disconnect: the outbox is empty by now. It must not call the
     /// core.
     virtual void at_overflow() {}
+    /// Another subscriber of its uid holds its durable subscriptions now. It must not call the core.
+    virtual void at_taken_over() {}
 
     const outbox_params* limits; ///< shared by many
     const encoding* as = nullptr;

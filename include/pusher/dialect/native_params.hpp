@@ -68,8 +68,8 @@ struct native_ack {
         return "params.ack needs an exact topic: what is acknowledged is an offset in one topic";
     if (s.ack && s.overflow && drops(*s.overflow))
         return "params.ack goes with the overflow \"spill\" or \"disconnect\" only: nothing of it is dropped";
-    if (!s.durable.empty())
-        return "params.durable is not supported yet: a subscription ends with its session";
+    if (!s.durable.empty() && !s.ack)
+        return "params.durable needs params.ack: it goes on after what was acknowledged";
     if (s.resume && s.match == match_mode::filter)
         return "params.resume needs an exact topic: an offset counts within one topic";
     if (s.history != 0 && s.match == match_mode::filter)

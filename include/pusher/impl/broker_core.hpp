@@ -33,6 +33,10 @@ PUSHER_DECL broker_params checked(broker_params p) {
     require(
         p.acknowledgement.timeout >= 10ms && p.acknowledgement.timeout <= 24h,
         "broker_params: acknowledgement.timeout is not 10 ms to 24 h");
+    require(p.durable.subscriptions <= 16'000'000, "broker_params: durable.subscriptions is over 16,000,000");
+    require(
+        p.durable.expiry >= 1s && p.durable.expiry <= 24h * 3653,
+        "broker_params: durable.expiry is not 1 s to 10 years");
     require(
         p.parking.messages >= 1 && p.parking.messages <= 1'000'000,
         "broker_params: parking.messages is not 1 to 1,000,000");
@@ -84,6 +88,7 @@ PUSHER_DECL core_params core_params_of(const broker_params& p) {
     c.acknowledgement = p.acknowledgement;
     c.idempotency = p.idempotency;
     c.on_failure = p.on_failure;
+    c.durable = p.durable;
     c.parking = p.parking;
     c.dead_letters = p.dead_letters;
     c.held = p.outbox;
@@ -366,6 +371,7 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.dead_letters = c.dead_letters;
     s.dead_letters_lost = c.dead_letters_lost;
     s.parked_messages = core_.parked();
+    s.durable_subscriptions = core_.durable_subscriptions();
     s.dead_letter_messages = core_.dead_letters().size();
     s.memory_bytes = core_.memory();
     s.handler_exceptions = c.handler_exceptions;

@@ -25,6 +25,19 @@ void broker_core::for_each_session(F&& f, std::string_view uid) const {
         core_.for_each_of_uid(uid, visit);
 }
 
+template <std::invocable<const durable_info&> F>
+void broker_core::for_each_durable(F&& f) const {
+    core_.for_each_durable([&](const detail::durable_cursor& c) {
+        f(durable_info{
+            c.of->uid.view(),
+            c.of->name.view(),
+            c.topic.view(),
+            c.type.view(),
+            {c.epoch, c.offset},
+            c.reader != nullptr});
+    });
+}
+
 template <std::invocable<const parked_message&> F>
 void broker_core::for_each_parked(std::string_view uid, F&& f) const {
     std::vector<header> headers;

@@ -127,6 +127,9 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.resume = r.subscribe.resume;
         o.overflow = r.subscribe.overflow;
         o.acknowledge = r.subscribe.ack;
+        o.durable = r.subscribe.durable;
+        if (!o.durable.empty() && s.uid.empty())
+            return fail(s, r, "params.durable needs an identity: it is kept for a user");
         error_code ec;
         const auto result = core_.subscribe(s, r.subscribe.topic, o, ec);
         if (ec)

@@ -52,6 +52,11 @@ PUSHER_DECL void session::at_overflow() {
         broker->close(*this, close_reason::from(errc::overflow));
 }
 
+PUSHER_DECL void session::at_taken_over() {
+    if (broker)
+        broker->close(*this, close_reason::from(errc::taken_over));
+}
+
 PUSHER_DECL void session::at_deadline() {
     if (broker)
         broker->close(*this, close_reason::from(timer->why));

@@ -45,6 +45,7 @@ inline std::string stats_json(const broker_stats& s) {
                            {"parked", s.parked},
                            {"returned", s.returned},
                            {"dead_letter_messages", s.dead_letter_messages},
+                           {"durable_subscriptions", s.durable_subscriptions},
                            {"dead_letters", s.dead_letters},
                            {"dead_letters_lost", s.dead_letters_lost},
                            {"memory_bytes", s.memory_bytes},

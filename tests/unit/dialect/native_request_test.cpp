@@ -486,7 +486,8 @@ TEST_CASE("native request: what is not built is refused, with the reason", "[nat
     CHECK(refusal(subscribe(R"("topic":"a","ack":true)")).empty());
     CHECK(
         refusal(subscribe(R"("topic":"a","durable":"x")")) ==
-        "params.durable is not supported yet: a subscription ends with its session");
+        "params.durable needs params.ack: it goes on after what was acknowledged");
+    CHECK(refusal(subscribe(R"("topic":"a","durable":"x","ack":true)")).empty());
     CHECK(refusal(subscribe(R"("topic":"a","overflow":"conflate")")).empty());
     CHECK(refusal(subscribe(R"("topic":"a","overflow":"spill")")).empty());
     CHECK(

@@ -6,6 +6,7 @@
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -74,6 +75,7 @@ PUSHER_DECL native_request make_subscribe(
     text.subscribe.echo = s.echo;
     text.subscribe.overflow = s.overflow;
     text.subscribe.ack = s.acknowledge;
+    text.subscribe.durable = s.durable;
     text.subscribe.history = history;
     text.subscribe.resume = resume;
     return text;
@@ -111,8 +113,10 @@ PUSHER_DECL void client_engine::subscribe(
     if (!is_valid_type(o.type))
         return refuse(errc::invalid_type);
     if ((!exact && (o.history != 0 || o.resume || o.acknowledge)) || (o.history != 0 && o.resume) ||
-        (o.acknowledge && o.overflow && drops(*o.overflow)))
+        (o.acknowledge && o.overflow && drops(*o.overflow)) || (!o.durable.empty() && !o.acknowledge))
         return refuse(errc::unsupported);
+    if (!o.durable.empty() && !is_valid_topic(o.durable))
+        return refuse(errc::invalid_message);
     if (!has_room_for({o.match, topic, o.type}))
         return refuse(errc::too_many_subscriptions);
 
@@ -120,6 +124,7 @@ PUSHER_DECL void client_engine::subscribe(
     r.subscription = std::make_unique<client_subscription>(
         client_subscription{std::string(topic), std::string(o.type), o.match, o.echo, o.overflow});
     r.subscription->acknowledge = o.acknowledge;
+    r.subscription->durable = o.durable;
     r.history = o.history;
     r.resume = o.resume;
     append_native_request(r.text, make_subscribe(std::to_string(r.id), *r.subscription, o.history, o.resume));
@@ -213,7 +218,9 @@ PUSHER_DECL void client_engine::restore(client_subscription& s, bool incomplete)
     auto r = make(client_request::kind::restore);
     r.subscription = std::make_unique<client_subscription>(s);
     r.incomplete = incomplete;
-    if (s.match == match_mode::exact && !incomplete)
+    // Before anything has come of a durable one, only the hub knows where it is.
+    const bool hub_knows = !s.durable.empty() && s.position == s.begin;
+    if (s.match == match_mode::exact && !incomplete && !hub_knows)
         r.resume = s.position;
     append_native_request(r.text, make_subscribe(std::to_string(r.id), s, 0, r.resume));
     unsent_.push_back(std::move(r));
@@ -470,10 +477,14 @@ PUSHER_DECL void client_engine::subscribed(client_request& r, const native_reply
         known->echo = r.subscription->echo;
         known->overflow = r.subscription->overflow;
         known->acknowledge = r.subscription->acknowledge;
+        known->durable = r.subscription->durable;
         if (!known->position)
             known->position = known->begin = reply.position;
     } else {
-        subscriptions_.add(std::move(*r.subscription), r.history, r.resume, reply.position);
+        // Where a durable one goes on, it may go on anywhere.
+        const bool anywhere = !r.subscription->durable.empty() && !r.resume;
+        const auto history = anywhere ? std::numeric_limits<std::size_t>::max() : r.history;
+        subscriptions_.add(std::move(*r.subscription), history, r.resume, reply.position);
     }
     if (r.subscribe)
         r.subscribe->complete({}, {reply.recovered, reply.position, {}});

@@ -27,6 +27,10 @@ core::acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offs
         if (c->sent && c->topic == t && c->sent->acknowledge(offset)) {
             c->sent->state = {};
             watch(*c);
+            if (c->durable) {
+                c->durable->offset = std::max(c->durable->offset, offset);
+                changed(*c->durable);
+            }
         }
     schedule_catchup(s);
 }
@@ -119,6 +123,8 @@ PUSHER_DECL void core::forget_sent(subscriber_base& s, const run& r, std::uint32
 PUSHER_DECL void core::sent(cursor& c, const in_flight::entry& e) {
     const bool first = c.sent->empty();
     c.sent->add(e);
+    if (c.durable)
+        c.durable->sent = std::max(c.durable->sent, e.offset);
     if (first) {
         c.sent->state = {};
         watch(c);

@@ -34,6 +34,7 @@ PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     close_run(*c.topic); // it counts who catches up
     --groups_[group_id]->pins;
     c.group = cursor::no_group;
+    leave_durable(c);
     if (c.sent) {
         c.sent.reset();
         schedule_catchup(s); // what it held may come now
@@ -75,6 +76,7 @@ PUSHER_DECL std::vector<group*> core::stop_cursors(subscriber_base& s) {
         return pinned;
     for (const auto& c : s.catching->cursors) {
         close_run(*c->topic);
+        leave_durable(*c);
         forget(*c);
         if (c->group != cursor::no_group)
             pinned.push_back(groups_[c->group]);
@@ -329,7 +331,8 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
                 owed = owed || offset >= c->owed;
                 c->skip_to(offset + 1);
                 if (c->sent && wanted && !expired && asks_for(*c, s, *r, place.index)) {
-                    how = outbox::handling::acknowledged;
+                    const bool again = c->durable && offset <= c->durable->sent;
+                    how = again ? outbox::handling::again : outbox::handling::acknowledged;
                     sent(*c, {offset, r->at(place.index).sequence});
                 }
             }

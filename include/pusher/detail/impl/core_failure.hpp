@@ -106,6 +106,7 @@ PUSHER_DECL void core::run_due() {
         case due_kind::in_flight: return late(static_cast<in_flight&>(node));
         case due_kind::holding: return try_held(static_cast<holding&>(node));
         case due_kind::parcel: return step(static_cast<parcel&>(node));
+        case due_kind::durable: erase_durable(static_cast<durable_subscriber&>(node)); return;
         }
     });
 }
@@ -167,13 +168,15 @@ PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
     for (const auto& c : s.catching->cursors) {
         if (!c->sent)
             continue;
+        timer_queue::cancel(*c->sent);
+        if (c->durable) // it will go on where it is
+            continue;
         const auto& past = *c->topic->past;
         for (const auto& e : c->sent->all())
             if (e.offset >= past.first_offset()) {
                 const auto at = past.at(e.offset);
                 fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
             }
-        timer_queue::cancel(*c->sent);
     }
 }
 
@@ -185,7 +188,10 @@ PUSHER_DECL void core::fail_unread(queue_subscriber& s) {
     for (auto c = cursors.begin(); c != cursors.end(); ++c) {
         auto& t = *(*c)->topic;
         const auto same = [&](const auto& other) { return other->topic == &t; };
-        if (std::any_of(cursors.begin(), c, same))
+        const bool durable = std::any_of(cursors.begin(), cursors.end(), [&](const auto& other) {
+            return same(other) && other->durable && other->type.empty();
+        });
+        if (durable || std::any_of(cursors.begin(), c, same))
             continue;
         const auto end = t.past->next_offset();
         auto from = end;

@@ -367,10 +367,12 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
             if (c->group != ref.group)
                 continue;
             c->no_echo = !o.echo;
-            if (o.acknowledge == (c->sent != nullptr))
-                continue;
-            c->sent = o.acknowledge ? std::make_unique<in_flight>(*c) : nullptr;
-            schedule_catchup(s);
+            if (o.acknowledge != (c->sent != nullptr)) {
+                c->sent = o.acknowledge ? std::make_unique<in_flight>(*c) : nullptr;
+                schedule_catchup(s);
+            }
+            if (!o.durable.empty() && !c->durable)
+                read_for_durable(*c, o.durable, (c->sent->empty() ? c->next : c->sent->oldest().offset) - 1);
         }
         return;
     }
@@ -387,10 +389,26 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
         (*g.handlers)[ref.index].no_echo = !o.echo;
 }
 
+/// Whether a subscription may be a durable one.
+PUSHER_DECL error_code
+core::may_be_durable(const subscriber_base& s, std::string_view text, const subscribe_options& o) const {
+    if (!o.acknowledge) // its acknowledgements are what it goes on after
+        return errc::unsupported;
+    if (!is_valid_topic(o.durable))
+        return errc::invalid_message;
+    if (s.uid.empty())
+        return errc::not_authenticated;
+    const auto* const d = find_durable(s.uid.view(), o.durable);
+    if (!(d && d->find(text, o.type)) && durable_cursors_ >= params_.durable.subscriptions)
+        return errc::too_many_subscriptions;
+    return {};
+}
+
 PUSHER_DECL subscribe_result core::subscribe(
-    subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec,
+    subscriber_base& s, std::string_view text, const subscribe_options& asked, error_code& ec,
     std::optional<std::uint64_t> resume_after) {
     ec = {};
+    auto o = asked;
     const bool exact = o.match == match_mode::exact;
     if (exact ? !is_valid_topic(text) : !is_valid_filter(text))
         ec = exact ? errc::invalid_topic : errc::invalid_filter;
@@ -400,8 +418,19 @@ PUSHER_DECL subscribe_result core::subscribe(
         (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
         (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
         ec = errc::unsupported;
+    else if (!o.durable.empty())
+        ec = may_be_durable(s, text, o);
     if (ec)
         return {};
+    if (!o.durable.empty())
+        if (auto* const d = find_durable(s.uid.view(), o.durable)) {
+            take_over(*d, s);
+            const auto* const c = d->find(text, o.type);
+            if (c && !(c->reader && c->reader->who == &s) && !o.resume) {
+                o.resume = topic_position{c->epoch, c->offset};
+                o.history = 0;
+            }
+        }
 
     auto* const known = find_pattern(text, o.match);
     auto* const in = known && !o.type.empty() ? static_cast<group*>(known->find_type(o.type)) : known;
@@ -435,6 +464,9 @@ PUSHER_DECL subscribe_result core::subscribe(
         return {};
     }
 
+    if (existing != none)
+        if (auto* const d = durable_of(s, existing); d && d->of->name.view() != o.durable)
+            erase_durable(*d); // this replaces it
     const bool replays = topic && topic->past && (o.history != 0 || o.resume || resume_after);
     // A cursor goes on where it is, whether it is to be acknowledged or not any more.
     const bool reads = existing != none && s.subs[existing].index == sub_ref::catching;
@@ -460,7 +492,7 @@ PUSHER_DECL subscribe_result core::subscribe(
     s.subs.push_back(ref);
     ++subscriptions_;
     const auto sub = s.subs.size() - 1;
-    forget_resumed(s, text, o.resume, resume_after);
+    forget_resumed(s, text, asked.resume, resume_after);
     expect_mail(s);
 
     subscribe_result result;
@@ -512,7 +544,10 @@ PUSHER_DECL subscribe_result core::subscribe(
             cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, shared_text(o.type)});
         if (o.acknowledge)
             c->sent = std::make_unique<in_flight>(*c);
+        auto& started = *c;
         start_cursor(std::move(c));
+        if (!o.durable.empty())
+            read_for_durable(started, o.durable, from - 1);
     } else
         join(s, sub, !o.echo);
     return result;
@@ -526,6 +561,8 @@ core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view ty
     const auto sub = find_sub(s, *g);
     if (!sub)
         return false;
+    if (auto* const d = durable_of(s, *sub))
+        erase_durable(*d);
     unlink(s, *sub);
     return true;
 }

@@ -1,0 +1,105 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <pusher/detail/core.hpp>
+
+#include <algorithm>
+
+namespace pusher::inline v0::detail {
+
+PUSHER_DECL durable_subscriber* core::find_durable(std::string_view uid, std::string_view name) const {
+    const auto found = durables_.find(durable_subscriber::key_of(uid, name));
+    return found == durables_.end() ? nullptr : found->second.get();
+}
+
+/// The newest holder has it: another one loses its subscriptions of that name, and is told.
+PUSHER_DECL void core::take_over(durable_subscriber& d, const subscriber_base& by) {
+    const subscriber_ptr old(find(d.holder));
+    if (!old || old.get() == &by)
+        return;
+    std::vector<std::uint32_t> held;
+    for (const auto& c : d.cursors)
+        if (c->reader)
+            held.push_back(c->reader->group);
+    for (const auto group_id : held)
+        if (const auto sub = find_sub(*old, *groups_[group_id]))
+            unlink(*old, *sub);
+    if (old->what == subscriber_base::kind::queue)
+        static_cast<queue_subscriber&>(*old).at_taken_over();
+}
+
+/// A subscription reads on for a durable one. \param offset up to which its subscriber has everything.
+PUSHER_DECL void core::read_for_durable(cursor& c, std::string_view name, std::uint64_t offset) {
+    const auto& s = *c.who;
+    auto& entry = durables_[durable_subscriber::key_of(s.uid.view(), name)];
+    if (!entry)
+        entry = std::make_unique<durable_subscriber>(s.uid.view(), name);
+    auto* d = entry->find(c.topic->name.view(), c.type.view());
+    if (!d) {
+        entry->cursors.push_back(
+            std::make_unique<durable_cursor>(durable_cursor{entry.get(), c.topic->name, c.type}));
+        d = entry->cursors.back().get();
+        ++durable_cursors_;
+    }
+    timer_queue::cancel(*entry);
+    entry->holder = s.id;
+    d->reader = &c;
+    c.durable = d;
+    // Who resumes further on has received that, and not acknowledged it.
+    if (const auto epoch = c.topic->past->epoch(); std::exchange(d->epoch, epoch) == epoch)
+        d->offset = std::min(d->offset, offset);
+    else
+        d->offset = d->sent = offset;
+    changed(*d);
+}
+
+/// A cursor that reads for a durable subscription ends; the subscription stays.
+PUSHER_DECL void core::leave_durable(cursor& c) {
+    auto* const d = std::exchange(c.durable, nullptr);
+    if (!d)
+        return;
+    d->reader = nullptr;
+    auto& of = *d->of;
+    changed(*d);
+    if (std::any_of(of.cursors.begin(), of.cursors.end(), [](const auto& other) { return other->reader; }))
+        return;
+    of.holder = 0;
+    of.left = params_.steady();
+    due_.arm(of, of.left + params_.durable.expiry);
+    schedule();
+}
+
+PUSHER_DECL durable_cursor* core::durable_of(const subscriber_base& s, std::size_t sub) const noexcept {
+    if (s.catching && s.subs[sub].index == sub_ref::catching)
+        for (const auto& c : s.catching->cursors)
+            if (c->group == s.subs[sub].group)
+                return c->durable;
+    return nullptr;
+}
+
+/// A durable subscription ends.
+PUSHER_DECL void core::erase_durable(durable_cursor& d) {
+    auto& of = *d.of;
+    if (d.reader)
+        d.reader->durable = nullptr;
+    erased(d);
+    --durable_cursors_;
+    of.cursors.erase(std::find_if(
+        of.cursors.begin(), of.cursors.end(), [&](const auto& other) { return other.get() == &d; }));
+    if (of.cursors.empty())
+        durables_.erase(durable_subscriber::key_of(of.uid.view(), of.name.view()));
+}
+
+PUSHER_DECL std::size_t core::erase_durable(durable_subscriber& d) {
+    const auto count = d.cursors.size();
+    for (auto left = count; left != 0; --left) // the last takes it along
+        erase_durable(*d.cursors.back());
+    return count;
+}
+
+PUSHER_DECL std::size_t core::remove_durable(std::string_view uid, std::string_view name) {
+    auto* const d = find_durable(uid, name);
+    return d ? erase_durable(*d) : 0;
+}
+
+} // namespace pusher::inline v0::detail
