@@ -63,6 +63,10 @@ struct receipt {
     /// it, `matched` counts without handlers.
     bool repeated = false;
 
+    /// The topic's history is kept in a store: the message is published when it is stored, unless that fails.
+    /// So there is no sequence or position yet, and nobody is counted. `async_publish` waits for it.
+    bool pending = false;
+
     explicit operator bool() const noexcept { return !error; }
 };
 

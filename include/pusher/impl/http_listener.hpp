@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <deque>
 #include <iterator>
 #include <sstream>
 
@@ -426,6 +427,16 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
     std::optional<native_publish_reply> reply;
     boost::beast::http::status status = boost::beast::http::status::ok;
 
+    /// What became of a message: in the order of the messages, but known when it is.
+    struct outcome {
+        bool known = false;
+        receipt got{};
+        std::string why{};
+    };
+    std::deque<outcome> outcomes;
+    std::size_t written = 0; ///< of the outcomes, which are gone then
+    bool taken = false;      ///< all messages were
+
     void run() {
         native_publish m;
         error_code ec;
@@ -466,8 +477,28 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
                 return;
             judged(m, *shared->allowed);
         }
+        taken = true;
+        connection->expect_no_answer();
+        write_known();
+    }
+
+    /// Writes outcomes as they are known, and answers when all are.
+    void write_known() {
+        for (; !outcomes.empty() && outcomes.front().known; ++written) {
+            const auto& o = outcomes.front();
+            if (o.got.error)
+                write_failure(o.why, o.got.error);
+            else
+                reply->receipt({o.got.matched, o.got.position, o.got.repeated});
+            outcomes.pop_front();
+        }
+        if (!taken || !outcomes.empty())
+            return;
         reply->finish();
         listener->respond_json(connection, status, std::move(text));
+    }
+    void became(std::size_t number, const receipt& got, std::string_view why) {
+        outcomes[number - written] = {true, got, std::string(why)};
     }
 
     /// Others get their turn; this one goes on behind them, if somebody still waits for its answer.
@@ -494,23 +525,42 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         o.ttl = m.time_to_live();
         using kind = detail::id_owner::kind;
         const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
-        const auto r = listener->broker().core_.publish(m.topic, m.payload, o, &by);
-        if (r.error)
-            failed(r.error.message(), r.error);
-        else
-            reply->receipt({r.matched, r.position, r.repeated});
+        auto& b = listener->broker();
+        const auto number = written + outcomes.size();
+        outcomes.emplace_back();
+        const auto r =
+            b.journal_
+                ? b.publish_then(
+                      m.topic, m.payload, o, &by, false,
+                      [self = shared_from_this(), number](const receipt& later) {
+                          if (!self->connection->open())
+                              return; // nobody waits; what is stored stands
+                          self->became(number, later, later.error ? later.error.message() : std::string());
+                          self->write_known();
+                      })
+                : b.core_.publish(m.topic, m.payload, o, &by);
+        if (!r.pending)
+            became(number, r, r.error ? r.error.message() : std::string());
     }
 
     void failed(std::string_view why, error_code ec) {
+        outcomes.emplace_back();
+        receipt r;
+        r.error = ec;
+        became(written + outcomes.size() - 1, r, why);
+    }
+
+    void write_failure(std::string_view why, error_code ec) {
         namespace http = boost::beast::http;
         ++listener->broker().stats_of("http").bad_requests;
         reply->error(why);
         if (messages.is_array())
             return;
-        status = ec == errc::forbidden                                   ? http::status::forbidden
-                 : ec == errc::message_too_large                         ? http::status::payload_too_large
-                 : ec == condition::limit_reached || ec == errc::stopped ? http::status::service_unavailable
-                                                                         : http::status::bad_request;
+        status = ec == errc::forbidden           ? http::status::forbidden
+                 : ec == errc::message_too_large ? http::status::payload_too_large
+                 : ec == condition::limit_reached || ec == errc::stopped || ec == condition::store_unavailable
+                     ? http::status::service_unavailable
+                     : http::status::bad_request;
     }
 };
 

@@ -40,7 +40,9 @@ PUSHER_DECL void session::at_writable() {
     broker->check_waiters();
 }
 
-PUSHER_DECL bool session::caught_up() const noexcept { return !owner || !owner->has_pending(*this); }
+PUSHER_DECL bool session::caught_up() const noexcept {
+    return !owner || (!owed && !owner->has_pending(*this));
+}
 
 PUSHER_DECL void session::at_closed(const close_reason& reason) {
     if (broker)
@@ -241,6 +243,7 @@ PUSHER_DECL void broker_core::end(detail::session& s, const close_reason& reason
         --undecided_;
     s.state = detail::session::phase::closed;
     s.timer.reset();
+    s.owed.reset();
     leave(s);
     outside_.erase(&s);
     s.broker = nullptr;

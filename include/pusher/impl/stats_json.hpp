@@ -49,6 +49,9 @@ inline std::string stats_json(const broker_stats& s) {
         {"redelivered", s.redelivered},
         {"handler_exceptions", s.handler_exceptions},
         {"accept_errors", s.accept_errors},
+        {"store_batches", s.store_batches},
+        {"store_errors", s.store_errors},
+        {"storing", s.storing},
         {"turns", s.turns},
         {"transports", std::move(transports)},
         {"closed", std::move(closed)}};

@@ -131,6 +131,7 @@ PUSHER_DECL topic_state& core::add_topic(std::string_view name, const history_pa
         const auto epoch =
             text_hash(params_.sequence_epoch)(name) ^ (forgotten_histories_ + 1) * 0x9E3779B97F4A7C15U;
         t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
+        t.past->stored.on = keep.durable && keeper_;
     }
     return t;
 }
