@@ -35,7 +35,7 @@ class poster {
 public:
     poster(stored_script& s, std::string_view body) {
         namespace http = boost::beast::http;
-        auto [near, far] = pusher::testing::make_memory_channels(s.context.get_executor());
+        auto [near, far] = pusher::testing::memory_channel::connect(s.context.get_executor());
         peer = std::make_unique<pusher::testing::memory_peer>(std::move(far));
         http::request<http::string_body> r(http::verb::post, "/publish", 11);
         r.set(http::field::host, "h");
@@ -69,14 +69,15 @@ TEST_CASE("store: a peer is answered when its publish is stored", "[broker][stor
         CHECK(c.heard().empty());
         disk.step();
         CHECK(c.heard() == texts{"fail the store is full"});
-        CHECK(s.broker.stats().transports.at("memory").bad_requests == 1);
+        CHECK(s.broker.stats().transports.at("tcp").bad_requests == 1);
         c.publish("t", "y");
         s.settle();
         CHECK(c.heard() == texts{"t@2=y", "ok matched 1"});
     }
 }
 
-TEST_CASE("store: a peer's publishes wait together, and what follows them waits for them", "[broker][store]") {
+TEST_CASE(
+    "store: a peer's publishes wait together, and what follows them waits for them", "[broker][store]") {
     simulated_disk disk(told);
     auto p = keeping(0);
     p.history_for = [](std::string_view topic) {
@@ -156,7 +157,7 @@ TEST_CASE("store: refusals keep their place among the answers", "[broker][store]
     CHECK(c.heard().empty());
     SECTION("the store is faster") {
         s.settle();
-        CHECK(c.heard() == texts{"ok 1 matched 0", "fail 2 authorization refused"});
+        CHECK(c.heard() == texts{"ok 1 matched 0", "fail 2 forbidden"});
         CHECK(disk.outstanding() == 0);
         asked.at(0)(true);
         s.settle();
@@ -223,7 +224,7 @@ TEST_CASE("store: an id that waits is used already", "[broker][store]") {
     const auto repeated = [](client& c) {
         std::string all;
         for (const auto& line : c.peer.take_lines())
-            all += holds(line, R"("repeated":true)")     ? "again "
+            all += holds(line, R"("repeated":true)")   ? "again "
                    : holds(line, R"("status":"fail")") ? "fail "
                                                        : "first ";
         return all;
@@ -311,8 +312,9 @@ TEST_CASE("store: what was published by an id in another life is not published a
     CHECK(s.broker.broadcast("t", "all", {.id = "1"}).repeated == remembered);
     s.settle();
     CHECK(
-        s.all_of("t") == (remembered ? texts{"1=host", "2=ann", "3=all", "4=bob"}
-                                     : texts{"1=host", "2=ann", "3=all", "4=host", "5=ann", "6=bob", "7=all"}));
+        s.all_of("t") == (remembered
+                              ? texts{"1=host", "2=ann", "3=all", "4=bob"}
+                              : texts{"1=host", "2=ann", "3=all", "4=host", "5=ann", "6=bob", "7=all"}));
 }
 
 TEST_CASE("store: POST /publish is answered when all of it is stored", "[broker][store]") {
@@ -385,7 +387,7 @@ TEST_CASE("store: an event stream of another life", "[broker][store]") {
     }
     stored_script s(disk);
     namespace http = boost::beast::http;
-    auto [near, far] = pusher::testing::make_memory_channels(s.context.get_executor());
+    auto [near, far] = pusher::testing::memory_channel::connect(s.context.get_executor());
     pusher::testing::memory_peer peer(std::move(far));
     http::request<http::string_body> r(http::verb::get, "/events?topic=t", 11);
     r.set(http::field::host, "h");

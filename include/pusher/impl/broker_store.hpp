@@ -49,7 +49,8 @@ PUSHER_DECL void broker_core::watch_trims() {
         return services::cancel(trims_);
     if (trims_.armed())
         return;
-    const bool failed = std::exchange(failed_batches_, journal_->numbers().errors) != failed_batches_;
+    const auto errors = journal_->numbers().errors;
+    const bool failed = std::exchange(failed_batches_, errors) != errors;
     services_->arm(trims_, services::now() + (failed ? 5s : 200ms));
 }
 

@@ -126,7 +126,7 @@ PUSHER_DECL void broker_core::turn_away(detail::session& s, close_reason reason)
 PUSHER_DECL void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
     if (stopping_)
         return turn_away(*s, close_reason::from(errc::stopped));
-    if (session_count_ >= params_.sessions)
+    if (session_count_ >= params_.sessions || opening())
         return turn_away(*s, close_reason::from(errc::too_many_sessions));
     if (who.what == authentication_result::kind::refused) {
         auto reason = close_reason::from(errc::refused);
