@@ -319,6 +319,38 @@ TEST_CASE("store: what has left the history leaves the store, soon", "[broker][s
     CHECK(disk.contents().logs.at(0).next == 6);
 }
 
+TEST_CASE("store: a history that is forgotten takes its log along", "[broker][store]") {
+    simulated_disk disk;
+    auto p = keeping(0);
+    p.history_for = [](std::string_view topic) {
+        pusher::history_params h;
+        h.messages = 10;
+        h.age = topic == "short" ? 1ms : 0ms;
+        return h;
+    };
+    stored_script s(disk, std::move(p));
+    const auto first = s.publish("short", "old");
+    s.settle();
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < 3ms) {
+    }
+    s.publish("long", "x"); // the end of a turn looks at what ages
+    s.settle();
+    CHECK(s.broker.stats().topics == 1);
+    CHECK(disk.contents().logs.size() == 2);
+    SECTION("soon") {
+        s.run_until([&] { return disk.contents().logs.size() == 1; });
+        CHECK(disk.contents().logs[0].name == "hlong");
+    }
+    SECTION("before there is another") {
+        const auto second = s.publish("short", "new");
+        s.settle();
+        CHECK(offset_of(second) == 1);
+        CHECK((*second)->position->epoch != (*first)->position->epoch);
+        CHECK(disk.records("hshort")->size() == 1);
+    }
+}
+
 TEST_CASE("store: what fails to be trimmed is trimmed later", "[broker][store]") {
     simulated_disk disk;
     stored_script s(disk, keeping(1));

@@ -41,8 +41,7 @@ using pusher::testing::simulated_store;
 
 namespace {
 
-constexpr const char* topic_names[] = {"a", "b", "c"};
-constexpr std::size_t topic_count = 3;
+constexpr const char* topic_names[] = {"a", "b", "c", "nobody's"};
 
 struct shape {
     std::size_t history = 10'000;
@@ -99,7 +98,7 @@ public:
         limits_.read_bytes = random_.of({1U, 60U, 1U << 20});
         limits_.messages = random_.of({5U, 1000U});
         for (std::size_t i = 0; i != 4; ++i)
-            subscribers_.push_back({topic_names[i % topic_count], {}, {}});
+            subscribers_.push_back({topic_names[i % 3], {}, {}});
     }
 
     void run() {
@@ -257,7 +256,7 @@ private:
 
     void publish() {
         auto& a = attempts_.emplace_back();
-        a.topic = topic_names[random_.below(topic_count)];
+        a.topic = random_.of(topic_names);
         a.payload = std::to_string(attempts_.size());
         if (random_.percent(40))
             a.id = a.payload;
