@@ -106,7 +106,16 @@ PUSHER_DECL sqlite_database::~sqlite_database() = default;
 // --- what SQLite is asked ----------------------------------------------------------------------------------
 
 PUSHER_DECL error_code sqlite_database::error() const noexcept {
-    return sqlite_error(sqlite3_extended_errcode(database_.get()), sqlite3_system_errno(database_.get()));
+    auto* const d = database_.get();
+    const auto code = sqlite3_extended_errcode(d);
+    int system = sqlite3_system_errno(d);
+    // It is not told for what fails in a COMMIT, but the file has it.
+    sqlite3_file* wal = nullptr;
+    if (system == 0 && (code & 0xff) == SQLITE_IOERR &&
+        sqlite3_file_control(d, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal &&
+        wal->pMethods)
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &system);
+    return sqlite_error(code, system);
 }
 
 PUSHER_DECL error_code sqlite_database::run(const char* sql) const noexcept {
