@@ -82,12 +82,14 @@ struct patience {
 PUSHER_DECL std::span<const sqlite_database::migration> sqlite_database::migrations() noexcept {
     static constexpr migration steps[] = {
         // `next` is what the last record of a log says, if that is more: an append need not write it.
-        // Records of a log whose `id` is in `erased` are still to be deleted.
+        // Records of a log whose `id` is in `erased` are still to be deleted. Records lie in the order in
+        // which they came, so that a transaction with many logs fills few pages, and `by_log` finds them.
         "CREATE TABLE logs(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, meta BLOB NOT NULL,"
         " first INTEGER NOT NULL, next INTEGER NOT NULL);"
         "CREATE TABLE erased(log INTEGER PRIMARY KEY);"
-        "CREATE TABLE records(log INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,"
-        " bytes BLOB NOT NULL, PRIMARY KEY(log, first)) WITHOUT ROWID;"
+        "CREATE TABLE records(id INTEGER PRIMARY KEY, log INTEGER NOT NULL, first INTEGER NOT NULL,"
+        " count INTEGER NOT NULL, bytes BLOB NOT NULL);"
+        "CREATE INDEX by_log ON records(log, first, count);"
         "CREATE TABLE entries(key BLOB PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;",
     };
     return steps;
@@ -106,7 +108,16 @@ PUSHER_DECL sqlite_database::~sqlite_database() = default;
 // --- what SQLite is asked ----------------------------------------------------------------------------------
 
 PUSHER_DECL error_code sqlite_database::error() const noexcept {
-    return sqlite_error(sqlite3_extended_errcode(database_.get()), sqlite3_system_errno(database_.get()));
+    auto* const d = database_.get();
+    const auto code = sqlite3_extended_errcode(d);
+    int system = sqlite3_system_errno(d);
+    // It is not told for what fails in a COMMIT, but the file has it.
+    sqlite3_file* wal = nullptr;
+    if (system == 0 && (code & 0xff) == SQLITE_IOERR &&
+        sqlite3_file_control(d, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal &&
+        wal->pMethods)
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &system);
+    return sqlite_error(code, system);
 }
 
 PUSHER_DECL error_code sqlite_database::run(const char* sql) const noexcept {
@@ -295,8 +306,9 @@ PUSHER_DECL error_code sqlite_database::load(store_contents& found) {
     };
     auto ec = each(
         "SELECT id, name, meta, first, next,"
-        " (SELECT first + count FROM records WHERE log = id ORDER BY first DESC LIMIT 1),"
-        " (SELECT first + count FROM records WHERE log = id ORDER BY first LIMIT 1) FROM logs ORDER BY id",
+        " (SELECT first + count FROM records WHERE log = logs.id ORDER BY first DESC LIMIT 1),"
+        " (SELECT first + count FROM records WHERE log = logs.id ORDER BY first LIMIT 1) FROM logs ORDER BY "
+        "id",
         [&](sqlite3_stmt* s) {
             using sqlite::number_at;
             log_state state{.id = sqlite3_column_int64(s, 0)};
