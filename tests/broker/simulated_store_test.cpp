@@ -1,5 +1,6 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
+#include <pusher/testing/fail_count.hpp>
 #include <pusher/testing/simulated_store.hpp>
 #include <pusher/testing/store_suite.hpp>
 

@@ -51,6 +51,13 @@ struct shape {
     std::chrono::milliseconds age{0};
 };
 
+/// Lets one operation fail, after some others.
+struct one_failure {
+    std::size_t left;
+
+    error_code next() noexcept { return left-- == 0 ? error_code(errc::store_failed) : error_code(); }
+};
+
 /// What a publisher knows of a message that it has tried to publish.
 struct attempt {
     enum class state { waiting, stored, failed, unknown };
@@ -169,8 +176,8 @@ private:
         }
     }
     void fail_later() {
-        failure_.emplace(random_.below(4), errc::store_failed);
-        disk_.fail_by(&*failure_);
+        failure_.left = random_.below(4);
+        disk_.fail_by(&failure_);
     }
 
     // ---- lives
@@ -405,7 +412,7 @@ private:
     std::uint64_t seed_;
     bool print_;
     simulated_disk disk_;
-    std::optional<pusher::testing::fail_count> failure_;
+    one_failure failure_{};
     journal::params limits_;
     std::uint64_t lives_ = 0;
     std::vector<attempt> attempts_;

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/testing/fail_count.hpp>
 #include <pusher/testing/simulated_store.hpp>
 
 #include "broker_script.hpp"

@@ -3,7 +3,6 @@
 
 #include <pusher/error.hpp>
 #include <pusher/store/store.hpp>
-#include <pusher/testing/fail_count.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -52,8 +51,14 @@ public:
         return true;
     }
 
-    /// Lets operations fail as `f` says; null: none. Nothing of a batch that fails is kept.
-    void fail_by(fail_count* f) noexcept { state_->failures = f; }
+    /// Lets operations fail as a counter says, such as a `fail_count`: `counter->next()` is asked before
+    /// each, and must outlive them. Nothing of a batch that fails is kept.
+    template <class Counter>
+    void fail_by(Counter* counter) {
+        state_->failure = [counter] { return counter->next(); };
+    }
+    /// All succeed again.
+    void fail_by(std::nullptr_t) noexcept { state_->failure = nullptr; }
 
     /// The process ends here: of the batches under way the first `kept` reach the disk, as they may, and
     /// nobody hears of any. Another store may be opened then.
@@ -119,7 +124,7 @@ private:
         std::map<std::string, std::string> values;
         std::deque<operation> queue;
         completion completes = completion::at_once;
-        fail_count* failures = nullptr;
+        std::function<error_code()> failure;
         const store* user = nullptr; ///< that has it open
         std::uint64_t commits = 0;
     };
@@ -211,7 +216,7 @@ private:
     }
 
     static void run(state& s, operation o) {
-        auto ec = s.failures ? s.failures->next() : error_code();
+        auto ec = s.failure ? s.failure() : error_code();
         switch (o.what) {
         case operation::kind::open:
             if (!ec && !s.user)
