@@ -143,7 +143,8 @@ struct broker_params {
     /// Published to topics that are kept in a store, and not stored yet; at least 1. More is refused with
     /// `errc::queue_full`.
     std::size_t storing_messages = 65'536;
-    std::size_t storing_bytes = 64 * 1024 * 1024; ///< the same in bytes: no message may be larger
+    std::size_t storing_bytes = 64 * 1024 * 1024; ///< the same in bytes, apart from `memory_bytes`; no
+                                                  ///< message there may be larger
 
     /// Among the sessions, this part may be over half of its outbox before `async_wait_writable` waits; 0
     /// to 1.

@@ -361,6 +361,21 @@ TEST_CASE("store: POST /publish is answered when all of it is stored", "[broker]
         CHECK(all[4].at("offset") == 2);
         CHECK(s.broker.stats().store_batches == 1);
     }
+    SECTION("an array that takes several turns to read") {
+        std::string body = "[";
+        for (int i = 0; i != 500; ++i)
+            body += std::string(i == 0 ? "" : ",") + R"({"topic":")" + (i % 10 == 0 ? "plain" : "t") +
+                    R"(","payload":"x"})";
+        poster c(s, body + "]");
+        CHECK(c.peer->received().empty());
+        CHECK(disk.outstanding() == 1);
+        disk.step();
+        s.run();
+        CHECK(holds(c.peer->received(), " 200 OK"));
+        CHECK(s.broker.stats().store_batches == 1);
+        CHECK(s.all_of("t").size() == 10); // as many as are kept
+        CHECK(holds(c.peer->received(), R"("offset":450)"));
+    }
     SECTION("nobody waits any more") {
         {
             poster c(s, R"({"topic":"t","payload":"x"})");

@@ -463,6 +463,9 @@ TEST_CASE("store: it is opened first, once, and alone", "[broker][store]") {
         error_code ec;
         auto h = s.broker.subscribe("t", [](const pusher::message&) {}, {}, ec);
         CHECK(ec == errc::unsupported);
+        auto who = s.broker.make_subscriber([](const pusher::message&) {});
+        who.subscribe("t", {}, ec);
+        CHECK(ec == errc::unsupported);
         CHECK(s.broker.publish("t", "x").error == errc::unsupported);
         CHECK(s.broker.broadcast("t", "x").error == errc::unsupported);
         CHECK(s.broker.push_to("u", "t", "x").error == errc::unsupported);
@@ -510,6 +513,17 @@ TEST_CASE("store: it is opened first, once, and alone", "[broker][store]") {
         CHECK(result == error_code(boost::asio::error::operation_aborted));
         CHECK(!open(s));
         CHECK(s.broker.has_store());
+    }
+    SECTION("or the broker is destroyed") {
+        bool told_of_it = false;
+        {
+            broker_script s({}, quiet);
+            s.broker.async_open(
+                std::make_unique<simulated_store>(disk), [&](error_code) { told_of_it = true; });
+            s.run();
+        }
+        CHECK(!told_of_it); // its event loop went with it
+        CHECK(disk.outstanding() == 0);
     }
     SECTION("or the broker ends") {
         std::optional<error_code> result;
@@ -580,6 +594,19 @@ TEST_CASE("store: damage is found when it is opened", "[broker][store]") {
     CHECK(!s.broker.has_store());
     CHECK(s.broker.stats().topics == 0);
     CHECK(s.broker.publish("t", "x").position->offset == 1); // in memory, if the host wants to go on
+}
+
+TEST_CASE("store: a log that nothing was written to is begun anew", "[broker][store]") {
+    simulated_disk disk;
+    pusher::store_batch b;
+    b.create_log("ht", std::string("\1xxxxxxxx"));
+    REQUIRE(!disk.change(b));
+    stored_script s(disk);
+    REQUIRE(s.opened == error_code());
+    const auto r = s.publish("t", "x");
+    s.settle();
+    CHECK(offset_of(r) == 1);
+    CHECK(disk.records("ht")->size() == 1);
 }
 
 TEST_CASE("store: the end of the broker", "[broker][store]") {

@@ -186,6 +186,8 @@ public:
     void count_repeat() noexcept { ++counters_.repeated; }
     /// Takes it all back.
     void forget_restored();
+    /// Nothing may be subscribed to while histories are being restored.
+    void restoring(bool on) noexcept { restoring_ = on; }
     [[nodiscard]] stored_at now() const { return {params_.wall(), params_.steady()}; }
     [[nodiscard]] history_params history_of(std::string_view topic);
     [[nodiscard]] bool dispatching() const noexcept { return dispatching_; }
@@ -497,6 +499,7 @@ private:
     std::uint64_t serial_ = 0;
     std::size_t subscriptions_ = 0;
     std::size_t pressured_ = 0;
+    bool restoring_ = false;
     bool scheduled_ = false;
     bool dispatching_ = false;
     bool flushing_ = false;

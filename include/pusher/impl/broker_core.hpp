@@ -137,10 +137,6 @@ PUSHER_DECL void broker_core::add(const detail::subscriber_ptr& s) { core_.add(s
 
 PUSHER_DECL subscription broker_core::start(
     detail::subscriber_ptr s, std::string_view text, const subscribe_options& options, error_code& ec) {
-    if (opening()) {
-        ec = errc::unsupported;
-        return {};
-    }
     core_.add(s);
     const auto result = core_.subscribe(*s, text, options, ec);
     if (ec) {

@@ -437,6 +437,15 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
     std::size_t written = 0; ///< of the outcomes, which are gone then
     bool taken = false;      ///< all messages were
 
+    /// A message of an array that is to be stored: with the others of it, however many turns it takes to
+    /// read them.
+    struct held_message {
+        std::size_t number;
+        pinned_message message;
+        std::chrono::milliseconds ttl;
+    };
+    std::vector<held_message> held;
+
     void run() {
         native_publish m;
         error_code ec;
@@ -479,6 +488,10 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         }
         taken = true;
         connection->expect_no_answer();
+        for (const auto& h : std::exchange(held, {})) {
+            const auto& m = *h.message;
+            publish(h.number, m.topic(), m.payload(), {m.type(), m.key(), m.id(), {}, h.ttl, 0});
+        }
         write_known();
     }
 
@@ -523,22 +536,37 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         o.key = m.key;
         o.id = m.id;
         o.ttl = m.time_to_live();
-        using kind = detail::id_owner::kind;
-        const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
         auto& b = listener->broker();
         const auto number = written + outcomes.size();
         outcomes.emplace_back();
+        if (!b.journal_ || !messages.is_array() || !b.core_.kept_in_store(m.topic))
+            return publish(number, m.topic, m.payload, o);
+        message::fields copy;
+        copy.topic = m.topic;
+        copy.type = o.type;
+        copy.payload = m.payload;
+        copy.key = o.key;
+        copy.id = o.id;
+        copy.receive_time = wall_time{};
+        held.push_back({number, message(copy).pin(), o.ttl});
+    }
+
+    void
+    publish(std::size_t number, std::string_view topic, std::string_view payload, const publish_options& o) {
+        auto& b = listener->broker();
+        using kind = detail::id_owner::kind;
+        const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
         const auto r =
             b.journal_
                 ? b.publish_then(
-                      m.topic, m.payload, o, &by, false,
+                      topic, payload, o, &by, false,
                       [self = shared_from_this(), number](const receipt& later) {
                           if (!self->connection->open())
                               return; // nobody waits; what is stored stands
                           self->became(number, later, later.error ? later.error.message() : std::string());
                           self->write_known();
                       })
-                : b.core_.publish(m.topic, m.payload, o, &by);
+                : b.core_.publish(topic, payload, o, &by);
         if (!r.pending)
             became(number, r, r.error ? r.error.message() : std::string());
     }

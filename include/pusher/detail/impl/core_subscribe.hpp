@@ -385,7 +385,7 @@ PUSHER_DECL subscribe_result core::subscribe(
     else if (!is_valid_type(o.type))
         ec = errc::invalid_type;
     else if (
-        (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
+        restoring_ || (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
         (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
         ec = errc::unsupported;
     if (ec)

@@ -234,6 +234,7 @@ PUSHER_DECL void journal::stop() {
         return;
     state_ = state::stopped;
     close_store();
+    core_->restoring(false);
     if (const auto o = std::exchange(opening_, nullptr))
         o->done(errc::stopped);
     in_flight_ = false;

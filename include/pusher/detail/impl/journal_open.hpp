@@ -20,6 +20,7 @@ PUSHER_DECL void journal::open(std::unique_ptr<store> from, std::function<void(e
     store_ = std::move(from);
     opening_ = std::make_unique<restoring>(restoring{std::move(done)});
     core_->keep_in(this);
+    core_->restoring(true);
     store_->open([this](error_code ec, store_contents contents) {
         opening_->error = ec;
         opening_->contents = std::move(contents);
@@ -33,6 +34,7 @@ PUSHER_DECL void journal::abandon() noexcept {
     opening_.reset();
     core_->keep_in(nullptr);
     core_->forget_restored();
+    core_->restoring(false);
     dirty_.clear();
     erased_.clear();
     state_ = state::closed;
@@ -78,7 +80,7 @@ PUSHER_DECL error_code journal::begin_log(const store_log& log) {
     if (epoch == 0 || core_->find_topic(topic))
         return errc::store_corrupt;
     const auto keep = core_->history_of(topic);
-    if (!keep.enabled() || !keep.durable) {
+    if (!keep.enabled() || !keep.durable || log.next == 1) { // not wanted, or never written to
         erased_.push_back(log.name);
         return {};
     }
@@ -169,6 +171,7 @@ PUSHER_DECL void journal::opened(error_code ec) {
         core_->restore_id(id.name, id.what, id.when);
     core_->restored(o->largest_order);
     next_order_ = o->largest_order + 1;
+    core_->restoring(false);
     state_ = state::open;
     o->done({});
 }
