@@ -3,13 +3,21 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <new>
+#include <random>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
-// A file system for SQLite in which one operation fails, or all from then on.
+// A file system for SQLite in which one operation fails, or all from then on, and of which one can tell what
+// a power failure would leave.
 
 namespace test {
 
@@ -31,8 +39,10 @@ public:
         vfs_.xOpen = &open;
         vfs_.xDelete = [](sqlite3_vfs* v, const char* name, int sync) {
             auto& self = of(v);
-            return self.fails(SQLITE_IOERR_DELETE) ? self.code()
-                                                   : self.real_->xDelete(self.real_, name, sync);
+            if (self.fails(SQLITE_IOERR_DELETE))
+                return self.code();
+            self.disk_.erase(name);
+            return self.real_->xDelete(self.real_, name, sync);
         };
         vfs_.xAccess = [](sqlite3_vfs* v, const char* name, int flags, int* result) {
             auto& self = of(v);
@@ -61,12 +71,68 @@ public:
 
     [[nodiscard]] bool failed() const noexcept { return failed_; }
 
+    /// Keeps account of what was flushed, and calls `f` before each operation that changes a file.
+    void watch(std::function<void()> f) {
+        disk_.clear();
+        watcher_ = std::move(f);
+    }
+
+    /// Files by name, as a power failure just now might leave them: what was not flushed is there or not,
+    /// each write for itself, or in part.
+    template <class Random>
+    [[nodiscard]] std::map<std::string, std::string> after_power_failure(Random& random) const {
+        std::map<std::string, std::string> image;
+        for (const auto& [name, f] : disk_) {
+            auto bytes = f.flushed;
+            for (const auto& c : f.unflushed)
+                if (const auto luck = random() % 4; luck != 0)
+                    c.make(bytes, luck == 1 ? random() % (c.bytes.size() / 512 + 1) * 512 : c.bytes.size());
+            image[name] = std::move(bytes);
+        }
+        return image;
+    }
+
 private:
     struct file {
         sqlite3_file base;
         faulty_vfs* vfs;
+        const char* name;   ///< null: of a temporary file
         sqlite3_file* real; ///< in the bytes that follow
     };
+
+    /// A write, or a truncation if there are no bytes.
+    struct change {
+        std::size_t at;
+        std::string bytes;
+
+        void make(std::string& to, std::size_t part) const {
+            if (bytes.empty()) {
+                to.resize(at);
+                return;
+            }
+            to.resize(std::max(to.size(), at + part));
+            to.replace(at, part, bytes, 0, part);
+        }
+    };
+    struct disk_file {
+        std::string flushed;
+        std::vector<change> unflushed;
+    };
+
+    void changes(const file& f, std::size_t at, std::string bytes) {
+        if (!watcher_ || !f.name)
+            return;
+        watcher_();
+        disk_[f.name].unflushed.push_back({at, std::move(bytes)});
+    }
+    void flushes(const file& f) {
+        if (!watcher_ || !f.name)
+            return;
+        watcher_();
+        auto& d = disk_[f.name];
+        for (const auto& c : std::exchange(d.unflushed, {}))
+            c.make(d.flushed, c.bytes.size());
+    }
 
     static faulty_vfs& of(sqlite3_vfs* v) { return *static_cast<faulty_vfs*>(v->pAppData); }
     static file& of(sqlite3_file* f) { return *reinterpret_cast<file*>(f); }
@@ -92,6 +158,7 @@ private:
         if (self.fails(SQLITE_CANTOPEN))
             return self.code();
         mine.vfs = &self;
+        mine.name = name;
         mine.real = reinterpret_cast<sqlite3_file*>(&mine + 1);
         const auto code = self.real_->xOpen(self.real_, name, mine.real, flags, out);
         if (mine.real->pMethods)
@@ -116,16 +183,24 @@ private:
                     of(f).real->pMethods->xWrite(of(f).real, from, n / 2, at);
                     return v.code();
                 }
+                v.changes(
+                    of(f), static_cast<std::size_t>(at),
+                    {static_cast<const char*>(from), static_cast<std::size_t>(n)});
                 return of(f).real->pMethods->xWrite(of(f).real, from, n, at);
             };
             m.xTruncate = [](sqlite3_file* f, sqlite3_int64 size) {
                 auto& v = *of(f).vfs;
-                return v.fails(SQLITE_IOERR_TRUNCATE) ? v.code()
-                                                      : of(f).real->pMethods->xTruncate(of(f).real, size);
+                if (v.fails(SQLITE_IOERR_TRUNCATE))
+                    return v.code();
+                v.changes(of(f), static_cast<std::size_t>(size), {});
+                return of(f).real->pMethods->xTruncate(of(f).real, size);
             };
             m.xSync = [](sqlite3_file* f, int) { // nobody pulls the plug, so nothing is flushed
                 auto& v = *of(f).vfs;
-                return v.fails(SQLITE_IOERR_FSYNC) ? v.code() : SQLITE_OK;
+                if (v.fails(SQLITE_IOERR_FSYNC))
+                    return v.code();
+                v.flushes(of(f));
+                return SQLITE_OK;
             };
             m.xFileSize = [](sqlite3_file* f, sqlite3_int64* size) {
                 auto& v = *of(f).vfs;
@@ -164,6 +239,9 @@ private:
     std::atomic<bool> failed_ = false;
     std::atomic<std::uint64_t> left_ = 0;
     int code_ = 0;
+
+    std::function<void()> watcher_;
+    std::map<std::string, disk_file> disk_;
 };
 
 } // namespace test

@@ -15,8 +15,10 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <future>
+#include <ios>
 #include <memory>
 #include <optional>
 #include <random>
@@ -106,6 +108,31 @@ TEST_CASE("sqlite store: the executor has work while handlers are outstanding, a
     context.restart();
     context.run_for(50s);
     CHECK(called == 3);
+}
+
+TEST_CASE("sqlite store: its thread takes no signals of the process") {
+    const temporary_folder folder;
+    sqlite_bench s({.file = folder / "f"});
+    const auto blocked = [](const fs::path& task, int signal) {
+        std::ifstream status(task / "status");
+        std::string word;
+        while (status >> word && word != "SigBlk:") {
+        }
+        std::uint64_t mask = 0;
+        status >> std::hex >> mask;
+        CHECK(status.good());
+        return (mask >> (signal - 1) & 1) != 0;
+    };
+    REQUIRE(!s.open());
+    int threads = 0;
+    for (const auto& task : fs::directory_iterator("/proc/self/task")) {
+        const bool main = task.path().filename() == std::to_string(::getpid());
+        INFO("thread " << task.path().filename());
+        CHECK(blocked(task.path(), SIGTERM) == !main); // the caller's are as they were
+        CHECK(blocked(task.path(), SIGUSR1) == !main);
+        threads += main ? 0 : 1;
+    }
+    CHECK(threads != 0);
 }
 
 TEST_CASE("sqlite store: what was not opened fails") {

@@ -14,8 +14,10 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -534,7 +536,7 @@ TEST_CASE(
     const auto what = GENERATE(faulty_vfs::what::device, faulty_vfs::what::space);
     faulty_vfs vfs;
     bool failed = true;
-    for (std::uint64_t n = 0; failed; n += 331) {
+    for (std::uint64_t n = 0; failed; n += 577) {
         INFO("operation " << n);
         const temporary_folder folder;
         failing_run r(folder / "f");
@@ -547,6 +549,65 @@ TEST_CASE(
         REQUIRE(!r.s.open());
         r.check();
     }
+}
+
+// --- the power fails ---------------------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: after a power failure all is there that was answered, or all up to some commit") {
+    const auto synchronous = GENERATE(pusher::sqlite_synchronous::full, pusher::sqlite_synchronous::normal);
+    const std::size_t bytes = GENERATE(as<std::size_t>{}, 1000, 150'000); // the write-ahead log gets long
+    const bool full = synchronous == pusher::sqlite_synchronous::full;
+    constexpr std::uint64_t commits = 40;
+    struct moment {
+        std::map<std::string, std::string> files;
+        std::uint64_t answered;
+    };
+    faulty_vfs vfs;
+    std::vector<moment> moments;
+    std::atomic<std::uint64_t> answered = 0;
+    std::minstd_rand random(11);
+    const temporary_folder folder;
+    sqlite_bench s({.file = folder / "f", .synchronous = synchronous});
+    std::uint64_t operations = 0;
+    vfs.watch([&] {
+        if (operations++ % (bytes == 1000 ? 5 : 211) == 0)
+            moments.push_back({vfs.after_power_failure(random), answered});
+    });
+    REQUIRE(!s.open());
+    REQUIRE(!s.commit([](store_batch& b) { b.create_log("a", ""); }));
+    for (std::uint64_t i = 1; i != commits + 1; ++i) {
+        REQUIRE(!s.commit([&](store_batch& b) {
+            b.append("a", {i, 1, std::string(bytes, static_cast<char>(i))});
+            b.put("k", std::to_string(i));
+            if (i % 10 == 0)
+                b.trim("a", i - 8);
+        }));
+        answered = i;
+    }
+    s.close();
+    vfs.watch(nullptr);
+    CHECK(moments.size() > 30);
+    std::uint64_t lost = 0; // answered, and not there
+    for (std::size_t m = 0; m != moments.size(); ++m) {
+        INFO("moment " << m << ", when " << moments[m].answered << " commits were answered");
+        const temporary_folder image;
+        for (const auto& [name, content] : moments[m].files)
+            write(image / fs::path(name).filename().string(), content);
+        sqlite_bench after({.file = image / "f"});
+        REQUIRE(!after.open());
+        const auto next = after.found.logs.empty() ? 1 : after.found.logs[0].next;
+        CHECK(next <= commits + 1);
+        lost += moments[m].answered + 1 - std::min(moments[m].answered + 1, next);
+        if (next == 1)
+            continue;
+        CHECK(after.found.values.at(0).second == std::to_string(next - 1));
+        CHECK(after.found.logs[0].first == (next <= 10 ? 1 : (next - 1) / 10 * 10 - 8));
+        check_log(after, after.found.logs[0].first, next);
+        for (const auto& r : after.records)
+            CHECK(r.bytes == std::string(bytes, static_cast<char>(r.first)));
+        CHECK(!append(after, "a", next, "x")); // and it goes on
+    }
+    CHECK((lost != 0) == !full); // without flushing some is lost, or else this would show nothing
 }
 
 // --- what is in the file -----------------------------------------------------------------------------------

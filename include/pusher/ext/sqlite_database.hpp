@@ -114,9 +114,9 @@ private:
 
     /// Records of a log that are to be deleted: those whose items all lie before one.
     struct litter {
-        std::int64_t log;
-        std::int64_t before;
-        bool erased;
+        std::int64_t log = 0; ///< none
+        std::int64_t before = 0;
+        bool erased = false;
     };
 
     error_code open_file(store_contents& found);

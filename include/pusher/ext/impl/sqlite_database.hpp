@@ -351,7 +351,7 @@ PUSHER_DECL void sqlite_database::commit(std::span<request> batches) {
     if (ec == errc::store_full) {
         // What is in the write-ahead log takes its place on the disk twice.
         sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-    } else if (batches.size() == 1) {
+    } else if (batches.size() == 1 && ec != errc::store_corrupt) { // which the sweeping may have met
         batches.front().result = ec;
         return;
     }
@@ -428,7 +428,7 @@ PUSHER_DECL void sqlite_database::restore() noexcept {
     for (auto& log : gone_)
         if (log.mapped().born != transaction_)
             logs_.insert(std::move(log));
-    litter_.resize(litter_before_, {});
+    litter_.resize(litter_before_);
 }
 
 PUSHER_DECL void sqlite_database::touch(log_map::value_type& log) {
@@ -540,9 +540,11 @@ PUSHER_DECL error_code sqlite_database::sweep_up_to(std::size_t records) {
     std::size_t bytes = sqlite::bytes_per_sweep;
     while (swept_ != litter_.size() && records != 0 && bytes != 0) {
         bool more = false;
-        const auto ec = sweep(litter_[swept_], records, bytes, more);
-        if (ec && ec != errc::store_corrupt) // what is damaged is left there, and in nobody's way
+        if (const auto ec = sweep(litter_[swept_], records, bytes, more)) {
+            if (ec == errc::store_corrupt) // what is damaged is left there, and in nobody's way any more
+                litter_[swept_] = {};
             return ec;
+        }
         if (!more)
             ++swept_;
     }

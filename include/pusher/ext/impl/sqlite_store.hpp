@@ -7,6 +7,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -29,6 +31,25 @@ namespace pusher::inline v0 {
 
 namespace detail {
 
+/// While this is there, signals for the process are for other threads than those that are started: SQLite's
+/// calls are not interrupted, and the application's handlers run where it expects them.
+class signals_elsewhere {
+public:
+    signals_elsewhere() noexcept {
+        sigset_t all;
+        ::sigfillset(&all);
+        for (const int of_the_thread : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF})
+            ::sigdelset(&all, of_the_thread);
+        ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+    }
+    signals_elsewhere(const signals_elsewhere&) = delete;
+    signals_elsewhere& operator=(const signals_elsewhere&) = delete;
+    ~signals_elsewhere() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_{};
+};
+
 /// The thread of a `sqlite_store`, and the way there and back.
 ///
 /// What is asked for in one turn of the executor is handed over at its end, so that one transaction takes all
@@ -44,6 +65,7 @@ public:
         begin();
         opening_ = std::move(done);
         try {
+            const signals_elsewhere blocked;
             thread_ = std::thread([this] { run(); });
         } catch (const std::system_error&) { // no thread to be had
             failed_ = errc::store_failed;
