@@ -112,7 +112,6 @@ private:
         std::string uid;
         bool everyone;
         std::size_t size;
-        std::uint64_t offset = 0;
         std::optional<recent_ids::name> id{};
         answer done{};
         std::vector<answer> repeats{}; ///< of those who published its id again meanwhile

@@ -123,7 +123,6 @@ PUSHER_DECL void journal::commit_next() {
             records.push_back({e.topic, record_writer(now.received, order), past.next_offset()});
         }
         auto& r = records[found->second];
-        e.offset = r.first + r.writer.count();
         const auto& m = *e.message;
         stored_message stored;
         stored.order = order;
