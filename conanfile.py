@@ -17,8 +17,8 @@ class PusherConan(ConanFile):
     topics = ("publish-subscribe", "websocket", "server-sent-events", "asio", "header-only")
     package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"tls": [True, False]}
-    default_options = {"tls": False}
+    options = {"tls": [True, False], "sqlite_store": [True, False]}
+    default_options = {"tls": False, "sqlite_store": False}
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*"
 
     def set_version(self):
@@ -32,6 +32,8 @@ class PusherConan(ConanFile):
         self.requires("boost/[>=1.81.0 <2]", transitive_headers=True, transitive_libs=True)
         if self.options.tls:
             self.requires("openssl/[>=1.1.1 <4]", transitive_headers=True, transitive_libs=True)
+        if self.options.sqlite_store:
+            self.requires("sqlite3/[>=3.31.0 <4]", transitive_headers=True, transitive_libs=True)
 
     def package_id(self):
         self.info.clear()
@@ -42,7 +44,7 @@ class PusherConan(ConanFile):
     def generate(self):
         CMakeDeps(self).generate()
         toolchain = CMakeToolchain(self)
-        for what in ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_BENCHMARKS", "TLS"):
+        for what in ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_BENCHMARKS", "TLS", "SQLITE_STORE"):
             toolchain.cache_variables[f"PUSHER_{what}"] = False
         toolchain.generate()
 

@@ -252,7 +252,7 @@ def parse():
     parser.add_argument("--repeat", type=int, help="repetitions (5, quick 1)")
     parser.add_argument("--millis", type=int, help="publishing time of each measurement (2000, quick 1000)")
     parser.add_argument("--dialect", choices=["raw", "native"], default="raw")
-    parser.add_argument("--only", default="", help="parts, of fan-out,history,replay,latency,idle,stuck")
+    parser.add_argument("--only", default="", help="parts, of fan-out,history,replay,store,latency,idle,stuck")
     parser.add_argument("--servers", default="", help="of those known, only these: raw,beast,pusher")
     parser.add_argument("--server", action="append", default=[], metavar="NAME=COMMAND",
                         help="one more server that speaks the control protocol")
@@ -282,7 +282,7 @@ def main():
         servers[WITH_HISTORY] = servers["pusher"] + " --history 1000"
     servers.update(given.split("=", 1) for given in arguments.server)
     parts = (arguments.only.split(",") if arguments.only
-             else ["fan-out", "history", "replay", "latency", "idle", "stuck"])
+             else ["fan-out", "history", "replay", "store", "latency", "idle", "stuck"])
     works = [w for w in WORKS
              if w.part in parts and (w.quick or not arguments.quick) and servers_of(w.part, servers)]
     report = Report(list(servers))
@@ -303,16 +303,20 @@ def main():
     print(f"{machine()} Dialect {arguments.dialect}, {arguments.repeat} repetitions of {arguments.millis} ms, "
           f"1000 sessions unless said otherwise, K messages published per turn.\n")
     report.print_all()
-    replay = os.path.join(arguments.programs, "replay")
-    replayed = 0
-    if "replay" in parts and os.access(replay, os.X_OK):
-        sys.stdout.flush()
-        replayed = subprocess.run([replay, "--repeat", str(arguments.repeat)], check=False).returncode
+    alone_failed = 0  # parts that are programs of their own
+    for part in ["replay", "store"]:
+        program = os.path.join(arguments.programs, part)
+        if part in parts and os.access(program, os.X_OK):
+            sys.stdout.flush()
+            call = [program, "--repeat", str(arguments.repeat)]
+            if part == "store":
+                call += ["--millis", str(arguments.millis)]
+            alone_failed |= subprocess.run(call, check=False).returncode
     report.print_notes()
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(raw_json, file, indent=1)
-    sys.exit(1 if report.failed or replayed else 0)
+    sys.exit(1 if report.failed or alone_failed else 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #   pusher::dependencies   the same, and what is compiled once, as pusher_src: Boost.JSON where there is no library of
 #                          it; with PUSHER_SEPARATE_COMPILATION Asio, Beast and pusher itself
 #   pusher::openssl        OpenSSL, for <pusher/ext/tls.hpp>
+#   pusher::sqlite         SQLite, for <pusher/ext/sqlite_store.hpp>
 #
 # The caller sets pusher_INCLUDE (the folder with pusher.hpp). What is missing is told in pusher_PROBLEM.
 
@@ -132,6 +133,26 @@ macro(pusher_find_openssl)
                 pusher_add_source_library(pusher_tls_src pusher_tls_src.cpp)
                 target_link_libraries(pusher_tls_src PUBLIC pusher_src OpenSSL::SSL)
                 set_property(TARGET pusher::openssl APPEND PROPERTY INTERFACE_LINK_LIBRARIES pusher_tls_src)
+            endif()
+        endif()
+    endif()
+endmacro()
+
+macro(pusher_find_sqlite)
+    set(pusher_PROBLEM "")
+    if(NOT TARGET pusher::sqlite)
+        find_package(SQLite3 3.31 QUIET)
+        if(NOT SQLite3_FOUND)
+            string(CONCAT pusher_PROBLEM
+                "pusher::sqlite_store needs SQLite 3.31 or newer and found none. Install it (Debian: libsqlite3-dev), "
+                "name its folder with CMAKE_PREFIX_PATH, or do without pusher::sqlite_store.")
+        else()
+            add_library(pusher::sqlite INTERFACE IMPORTED GLOBAL)
+            set_property(TARGET pusher::sqlite APPEND PROPERTY INTERFACE_LINK_LIBRARIES SQLite::SQLite3)
+            if(PUSHER_SEPARATE_COMPILATION)
+                pusher_add_source_library(pusher_sqlite_store_src pusher_sqlite_store_src.cpp)
+                target_link_libraries(pusher_sqlite_store_src PUBLIC pusher_src SQLite::SQLite3)
+                set_property(TARGET pusher::sqlite APPEND PROPERTY INTERFACE_LINK_LIBRARIES pusher_sqlite_store_src)
             endif()
         endif()
     endif()

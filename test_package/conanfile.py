@@ -21,6 +21,7 @@ class PusherTestConan(ConanFile):
         toolchain = CMakeToolchain(self)
         toolchain.user_presets_path = False  # nothing is left in the source folder
         toolchain.cache_variables["WITH_TLS"] = bool(self.dependencies["pusher"].options.tls)
+        toolchain.cache_variables["WITH_SQLITE_STORE"] = bool(self.dependencies["pusher"].options.sqlite_store)
         toolchain.generate()
 
     def build(self):

@@ -14,6 +14,7 @@
 #include "web.hpp"
 
 #include <pusher/broker.hpp>
+#include <pusher/ext/sqlite_store.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -23,6 +24,8 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <memory>
+#include <utility>
 
 namespace {
 
@@ -70,13 +73,29 @@ public:
           signals_(io_, SIGINT, SIGTERM) {}
 
     void run() {
-        listen();
+        if (options_.store_file.empty())
+            listen();
+        else
+            open_store();
         await_signal();
         io_.run();
         log_.write(log_level::info, "the end");
     }
 
 private:
+    /// It listens when the histories of its last life are there.
+    void open_store() {
+        auto store = std::make_unique<pusher::sqlite_store>(
+            io_.get_executor(), pusher::sqlite_params{.file = options_.store_file});
+        broker_.async_open(std::move(store), [this](pusher::error_code ec) {
+            if (ec == pusher::errc::stopped)
+                return; // by a signal
+            if (ec)
+                throw failure{"cannot open the store " + options_.store_file + ": " + ec.message()};
+            listen();
+        });
+    }
+
     /// Says where it listens when it listens everywhere.
     void listen() {
         std::string lines;

@@ -114,6 +114,16 @@ void add_ladder(const std::string& text, options& out) {
     }
 }
 
+/// `memory` or `sqlite:FILE`. \throws CLI::ValidationError
+std::string to_store_file(const std::string& text) {
+    constexpr std::string_view kind = "sqlite:";
+    if (text == "memory")
+        return {};
+    if (!text.starts_with(kind) || text.size() == kind.size())
+        throw CLI::ValidationError("--store: '" + text + "' is neither memory nor sqlite:FILE");
+    return text.substr(kind.size());
+}
+
 /// Adds an option whose values have names.
 template <class Value>
 void add_choice(
@@ -162,6 +172,12 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
         ->check(CLI::Range(std::size_t{0}, std::size_t{10'000'000}).description(""))
         ->type_name("MESSAGES")
         ->default_str("0");
+    app.add_option_function<std::string>(
+           "--store", [&](const std::string& text) { out.store_file = to_store_file(text); },
+           "Where they are kept: memory, or sqlite:FILE, which outlives the hub. Then a publish is answered, "
+           "and delivered, when it is on the disk")
+        ->type_name("STORE")
+        ->default_str("memory");
     app.add_option(
            "--idempotency", out.idempotency,
            "Of how many messages of the last two minutes ids are remembered: what comes again by the id of "
@@ -225,6 +241,8 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
             throw CLI::ValidationError("there is nothing to listen at: everything is off");
         if (out.history == 0 && spills(out))
             throw CLI::ValidationError("--overflow: spill needs --history: that is where messages wait");
+        if (out.history == 0 && !out.store_file.empty())
+            throw CLI::ValidationError("--store: sqlite needs --history: that is what is stored");
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
         if (e.get_exit_code() == 0) // --help, --version

@@ -34,6 +34,7 @@ struct options {
     std::optional<address> udp = address{"127.0.0.1", 9001};
     std::string unix_path; ///< empty: off
     std::size_t history = 0;
+    std::string store_file; ///< of SQLite; empty: histories are in memory
     std::size_t idempotency = 0;
     std::size_t outbox = 256;
     std::size_t memory_mib = 1024;

@@ -44,11 +44,27 @@ concept transport_kind = requires(broker_core& broker, const typename T::params&
     { T::listener::start(broker, params, ec) } -> std::convertible_to<std::shared_ptr<listener_base>>;
 };
 
-/// What a store looks like.
+/// What a store looks like: `memory_store`, or one that `async_open` makes of its parameters.
 template <class T>
-concept store_kind = requires {
-    { T::durable } -> std::convertible_to<bool>;
-} && std::same_as<T, memory_store>;
+concept store_kind =
+    std::same_as<T, memory_store> ||
+    (std::derived_from<T, store> &&
+     std::constructible_from<T, const boost::asio::any_io_executor&, const typename T::params&>);
+
+namespace detail {
+
+struct no_store_params {};
+
+template <class Store>
+struct params_of_store {
+    using type = typename Store::params;
+};
+template <>
+struct params_of_store<memory_store> {
+    using type = no_store_params;
+};
+
+} // namespace detail
 
 namespace detail {
 
@@ -105,16 +121,27 @@ public:
     explicit broker(Context& context, broker_params params = {})
         : broker_core(context.get_executor(), std::move(params)) {}
 
+    /// Opens the broker's store: see `broker_core::async_open`.
+    /// \throws whatever the store's constructor throws for parameters out of their range.
+    template <class CompletionToken>
+        requires(!std::same_as<Store, memory_store>)
+    auto async_open(const typename detail::params_of_store<Store>::type& params, CompletionToken&& token) {
+        return broker_core::async_open(
+            std::unique_ptr<store>(new Store(get_executor(), params)), std::forward<CompletionToken>(token));
+    }
+    using broker_core::async_open;
+
     /// Listens at one more address, from now on. Call it any number of times, while running too.
     ///
     /// \param params of one of the broker's transports, such as `tcp_params`.
-    /// \param ec why it cannot listen there; then nothing has changed. `stopped` after `cancel`.
+    /// \param ec why it cannot listen there; then nothing has changed. `stopped` after `cancel`;
+    /// `unsupported` while a store is being opened.
     /// \throws std::invalid_argument if a parameter is out of its range.
     template <class Params>
     pusher::listener listen(const Params& params, error_code& ec) {
         using kind = typename detail::transport_with<Params, transports>::type;
         static_assert(!std::is_void_v<kind>, "this broker's Transport has no such parameters");
-        ec = stopped() ? error_code(errc::stopped) : error_code();
+        ec = stopped() ? error_code(errc::stopped) : opening() ? error_code(errc::unsupported) : error_code();
         if (ec)
             return {};
         auto started = kind::listener::start(*this, params, ec);

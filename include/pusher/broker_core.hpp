@@ -7,6 +7,7 @@
 #include <pusher/detail/address_counter.hpp>
 #include <pusher/detail/core.hpp>
 #include <pusher/detail/handed_over_op.hpp>
+#include <pusher/detail/journal.hpp>
 #include <pusher/detail/pending_op.hpp>
 #include <pusher/detail/session.hpp>
 #include <pusher/dialect/native_encoding.hpp>
@@ -82,6 +83,32 @@ public:
     }
     [[nodiscard]] const broker_params& params() const noexcept { return params_; }
 
+    // ---- the store
+
+    /// Opens a store for the histories of topics whose `history_params` say `durable`, and restores what it
+    /// has: topics with their epochs and offsets, and the ids of their messages that are remembered still
+    /// (`idempotency`; their repeats are told of no subscribers). Messages get new sequences, in their old
+    /// order. Histories that the host does not want kept any more are erased from it.
+    ///
+    /// From then on a message for such a topic is stored first, and published when the store has committed
+    /// it, after `publish` has returned. Messages for such topics keep the order of their calls; what is for
+    /// other topics may be published before one that is being stored.
+    ///
+    /// It must be the first thing that the broker does: before anything is published, subscribed to, or
+    /// listened to; and while it is under way these fail with `errc::unsupported`.
+    ///
+    /// \param s is closed when the broker is stopped or destroyed.
+    /// \param token completes with `void(error_code)`. Errors: `unsupported` (too late, or a second store),
+    /// `too_many_topics` (`broker_params::topics`), `stopped`, `operation_aborted`, and those of the store
+    /// and its data: `condition::store_unavailable`. After an error nothing was opened or restored, and it
+    /// may be tried again; without a store the broker works with histories in memory.
+    /// Cancellation: total; to be asked for on the broker's executor.
+    template <class CompletionToken>
+    auto async_open(std::unique_ptr<store> s, CompletionToken&& token);
+
+    /// Whether a store is open: until the broker is stopped.
+    [[nodiscard]] bool has_store() const noexcept { return journal_ && journal_->is_open(); }
+
     // ---- subscribers in process
 
     /// Calls `handler` with each message of a topic or filter, inside `publish`, in publish order.
@@ -90,7 +117,8 @@ public:
     /// what is published after it subscribed; the history it asked for comes from the event loop.
     ///
     /// \param ec `invalid_topic`, `invalid_filter`, `invalid_type`, `no_history`, `unsupported` (history of a
-    /// filter), `too_many_topics`, `stopped`. On an error the subscription is not active.
+    /// filter, or a store is being opened), `too_many_topics`, `stopped`. On an error the subscription is not
+    /// active.
     template <message_handler F>
     subscription
     subscribe(std::string_view text, F handler, const subscribe_options& options, error_code& ec) {
@@ -126,6 +154,10 @@ public:
     /// sessions is written at the end of this turn of the event loop, together with what else the turn
     /// brings.
     ///
+    /// Where the topic's history is kept in a store, it is handed to the store, and published when it is
+    /// there: the receipt says `pending`. If the store fails it never is, and the observer is told.
+    /// `async_publish` tells what became of it.
+    ///
     /// \return the receipt; with an error nothing was published.
     receipt publish(std::string_view topic, std::string_view payload, const publish_options& options = {});
 
@@ -143,11 +175,14 @@ public:
     /// \return false if `posted_messages` or `posted_bytes` are reached, or the broker has stopped.
     bool post_publish(std::string_view topic, std::string_view payload, const publish_options& options = {});
 
-    /// Publishes from the event loop, and tells what became of it. *Any thread.*
+    /// Publishes from the event loop, and tells what became of it. *Any thread.* Where the topic's history is
+    /// kept in a store, success means that it is there.
     ///
     /// \param topic,payload,options their bytes must be valid until it completes.
-    /// \param token completes with `void(error_code, receipt)`; the error is the receipt's own.
-    /// Cancellation: total, until it is published; to be asked for where the handler runs.
+    /// \param token completes with `void(error_code, receipt)`; the error is the receipt's own. With one of
+    /// the store (`condition::store_unavailable`) it was not published; with `stopped`, after `cancel`, it
+    /// may be in the store or not. Cancellation: total, until it is published or given to the store; to be
+    /// asked for where the handler runs.
     template <class CompletionToken>
     auto async_publish(
         std::string_view topic, std::string_view payload, const publish_options& options,
@@ -249,11 +284,13 @@ public:
     auto async_run(CompletionToken&& token);
 
     /// Stops at once: listeners and sessions are closed, operations complete with `errc::stopped`. Handlers
-    /// stay subscribed, and publishing in process goes on working.
+    /// stay subscribed, and publishing in process goes on working, but for topics that are kept in a store:
+    /// it is closed.
     void cancel();
 
-    /// Stops in good order: no new sessions; what is queued is written; every session gets its transport's
-    /// goodbye, with a hint when to come back; then all is closed.
+    /// Stops in good order: no new sessions; what waits for the store is stored, and what is queued is
+    /// written; every session gets its transport's goodbye, with a hint when to come back; then all is
+    /// closed.
     ///
     /// \param limit the longest it may take; what is left then is cut off.
     /// \param token completes with `void(error_code)`: success, `timed_out` if something had to be cut off.
@@ -268,6 +305,9 @@ public:
     /// Makes a session of a connection, for a transport of your own; the peer is authenticated first.
     void accept(std::unique_ptr<link> l);
 
+    /// Whether a store is being opened: nothing else may begin.
+    [[nodiscard]] bool opening() const noexcept { return journal_ && journal_->opening(); }
+
     /// Keeps a listener until it is stopped and drained, or the broker ends.
     listener add_listener(std::shared_ptr<listener_base> l) {
         std::erase_if(listeners_, [this](auto& old) {
@@ -281,7 +321,9 @@ public:
     }
 
     /// Whether there may be no more sessions just now.
-    [[nodiscard]] bool full() const noexcept { return session_count_ + undecided_ >= params_.sessions; }
+    [[nodiscard]] bool full() const noexcept {
+        return session_count_ + undecided_ >= params_.sessions || opening();
+    }
 
     /// Counts a connection that a transport turned away, or could not accept.
     void refused(std::string_view transport) { ++stats_of(transport).refused; }
@@ -299,6 +341,22 @@ private:
 
     template <class Answer>
     class hook_op;
+
+    /// A history that is trimmed while nothing is published is trimmed in the store a little later.
+    struct trim_timeout final : timeout {
+        explicit trim_timeout(broker_core& b) noexcept : of(&b) {}
+        void at_timeout() override { of->journal_->trim_now(); }
+
+        broker_core* of;
+    };
+
+    // the store: impl/broker_store.hpp
+    void open_store(std::unique_ptr<store> s, const std::shared_ptr<detail::pending_op<>>& op);
+    void work_journal();
+    void watch_trims();
+    receipt publish_then(
+        std::string_view topic, std::string_view payload, const publish_options& options,
+        const detail::id_owner* by, bool everyone, detail::journal::answer done);
 
     // in process
     void add(const detail::subscriber_ptr& s);
@@ -337,7 +395,11 @@ private:
     bool authorized(detail::session& s, const native_request& r, std::string_view text);
     void perform(detail::session& s, const native_request& r);
     bool authenticate(detail::session& s, const native_request& r);
+    void publish_stored(detail::session& s, const native_request& r, const publish_options& o);
+    void send_known(detail::session& s);
+    void encode_reply(detail::session& s, const native_request& r, native_reply with);
     void reply(detail::session& s, const native_request& r, native_reply with = {});
+    native_reply failure(detail::session& s, std::string_view why);
     void fail(detail::session& s, const native_request& r, std::string_view why);
     void answered(detail::session& s);
     [[nodiscard]] bool may_read(detail::session& s) const noexcept;
@@ -360,7 +422,10 @@ private:
     broker_params params_;
     std::shared_ptr<services> services_;
     due_timeout due_{*this};
+    trim_timeout trims_{*this};
     detail::core core_;
+    std::unique_ptr<detail::journal> journal_; ///< once a store was to be opened
+    std::uint64_t failed_batches_ = 0;         ///< when trimming was last looked at
     /// Sessions that the core does not have: not authenticated yet, or saying goodbye.
     boost::unordered_flat_map<const detail::session*, detail::session_ptr> outside_;
     std::size_t session_count_ = 0;            ///< of the core's
@@ -417,6 +482,7 @@ private:
 
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/impl/broker_core.hpp>
+#include <pusher/impl/broker_store.hpp>
 #include <pusher/impl/native_requests.hpp>
 #include <pusher/impl/session.hpp>
 #endif

@@ -156,6 +156,12 @@ struct broker_params {
     std::size_t posted_messages = 65'536; ///< admitted by `post_publish` and not published yet; at least 1
     std::size_t posted_bytes = 64 * 1024 * 1024; ///< the same in bytes
 
+    /// Published to topics that are kept in a store, and not stored yet; at least 1. More is refused with
+    /// `errc::queue_full`.
+    std::size_t storing_messages = 65'536;
+    std::size_t storing_bytes = 64 * 1024 * 1024; ///< the same in bytes, apart from `memory_bytes`; no
+                                                  ///< message there may be larger
+
     /// Among the sessions, this part may be over half of its outbox before `async_wait_writable` waits; 0
     /// to 1.
     double tolerated_slow_sessions = 0.05;

@@ -32,7 +32,7 @@ enum class errc {
     too_many_sessions,      ///< the broker's limit of sessions
     too_many_connections,   ///< the limit of connections from one address
     too_many_requests,      ///< the session's limit of requests or unread replies
-    queue_full,             ///< `post_publish`: admission limit reached
+    queue_full,             ///< too much waits: for handlers that publish, or for the store
     not_authenticated,      ///< the session has not yet satisfied the host's authentication
     refused,                ///< authentication refused the credential
     already_bound,          ///< the session is bound to another uid already

@@ -21,6 +21,10 @@ struct history_params {
     /// Age, from the turn of the event loop in which a message was published. Zero or less: no limit.
     std::chrono::milliseconds age{0};
 
+    /// Kept in the store too, if the broker has opened one (`broker_core::async_open`): then the topic's
+    /// messages are delivered when they are stored, and not before.
+    bool durable = true;
+
     [[nodiscard]] bool enabled() const noexcept { return messages != 0; }
 };
 

@@ -69,7 +69,7 @@ public:
     virtual void at_gap(const subscriber_info&, const gap&) {}
     /// A session ended; `reason.error` says why.
     virtual void at_close(const subscriber_info&, const close_reason&) {}
-    /// Something failed that is nobody's session, such as accepting a connection.
+    /// Something failed that is nobody's session, such as accepting a connection, or `store`.
     virtual void at_error(error_code, std::string_view /*where*/) {}
     /// A handler of a subscriber in process, or a hook of the host, threw.
     virtual void at_handler_threw(const subscriber_info&, std::string_view /*topic*/, std::exception_ptr) {}

@@ -46,7 +46,8 @@ inline constexpr std::chrono::milliseconds max_ttl = std::chrono::hours(24 * 100
 /// What became of a publish, as far as it is known when `publish` returns.
 struct receipt {
     /// Success, or why nothing was published: `invalid_topic`, `invalid_type`, `message_too_large`,
-    /// `too_many_topics`, `queue_full`, `stopped`, and for peers `forbidden`.
+    /// `too_many_topics`, `queue_full`, `stopped`, for peers `forbidden`, `unsupported` while a store is being
+    /// opened, and when it is told later the errors of the store (`condition::store_unavailable`).
     error_code error;
 
     /// Subscribers that the message was meant for, each counted once: reached now, or queued for.
@@ -62,6 +63,10 @@ struct receipt {
     /// (`broker_params::idempotency`). The rest tells of that first time; within a handler that is called for
     /// it, `matched` counts without handlers.
     bool repeated = false;
+
+    /// The topic's history is kept in a store: the message is published when it is stored, unless that fails.
+    /// So there is no sequence or position yet, and nobody is counted. `async_publish` waits for it.
+    bool pending = false;
 
     explicit operator bool() const noexcept { return !error; }
 };

@@ -13,7 +13,8 @@
 /// `PUSHER_SRC_WITHOUT_JSON`. Pusher, Asio and Beast are header-only by default; to compile them once, which
 /// makes every other file quicker to compile, define `PUSHER_SEPARATE_COMPILATION`,
 /// `BOOST_ASIO_SEPARATE_COMPILATION` and `BOOST_BEAST_SEPARATE_COMPILATION` for every file of the program. A
-/// program that uses `<pusher/ext/tls.hpp>` then includes `<pusher/ext/tls_src.hpp>` in one file as well.
+/// program that uses `<pusher/ext/tls.hpp>` then includes `<pusher/ext/tls_src.hpp>` in one file as well, one
+/// that uses `<pusher/ext/sqlite_store.hpp>` includes `<pusher/ext/sqlite_store_src.hpp>`.
 ///
 /// `<pusher/boost_src.hpp>`, `<pusher/broker_src.hpp>` and `<pusher/client_src.hpp>` are the same in three
 /// parts, each for one file.

@@ -54,6 +54,9 @@ struct broker_stats {
     std::uint64_t durable_subscriptions = 0; ///< held or not
     std::uint64_t dead_letter_messages = 0;  ///< that are kept
     std::uint64_t accept_errors = 0;
+    std::uint64_t store_batches = 0; ///< that the store has committed
+    std::uint64_t store_errors = 0;  ///< batches that it has not
+    std::uint64_t storing = 0;       ///< messages that wait for the store
 
     std::map<std::string, transport_stats, std::less<>> transports;
     std::map<std::string, std::uint64_t, std::less<>> closed; ///< sessions by why they ended

@@ -1,4 +1,4 @@
-# Boost and OpenSSL as the system has them; nothing is fetched.
+# Boost, OpenSSL and SQLite as the system has them; nothing is fetched.
 include(default)
 
 [settings]
@@ -8,6 +8,7 @@ build_type=Release
 [platform_requires]
 boost/1.81.0
 openssl/3.0.0
+sqlite3/3.40.0
 
 [conf]
 tools.cmake.cmaketoolchain:generator=Ninja

@@ -16,6 +16,10 @@
 #include <boost/asio/ssl/context.hpp>
 #endif
 
+#if defined(WITH_SQLITE_STORE)
+#include <pusher/ext/sqlite_store.hpp>
+#endif
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -52,6 +56,18 @@ std::int64_t amount_received() {
     return amount;
 }
 
+#if defined(WITH_SQLITE_STORE)
+// Whether a store can be made.
+bool store_opens() {
+    boost::asio::io_context io;
+    pusher::sqlite_store store(io.get_executor(), {.file = "consumer_store.db"});
+    bool opened = false;
+    store.open([&](pusher::error_code ec, const pusher::store_contents&) { opened = !ec; });
+    io.run_for(std::chrono::seconds(30));
+    return opened;
+}
+#endif
+
 } // namespace
 
 int main() {
@@ -61,6 +77,12 @@ int main() {
 #endif
 #if defined(WITH_TLS)
     boost::asio::ssl::context context(boost::asio::ssl::context::tls_server);
+#endif
+#if defined(WITH_SQLITE_STORE)
+    if (!store_opens()) {
+        std::puts("the store did not open");
+        return 1;
+    }
 #endif
     if (amount_received() != 3) {
         std::puts("nothing arrived");

@@ -13,7 +13,7 @@ here="$checkout/tests/consume"
 export CXX=g++-12
 
 # The longest first, since two run at a time.
-ways=(conan separate_compilation newer_boost by_hand find_package tls add_subdirectory fetch_content what_is_missing)
+ways=(conan separate_compilation newer_boost by_hand find_package tls sqlite_store add_subdirectory fetch_content what_is_missing)
 
 say() { printf 'consume: %s\n' "$*"; }
 fail() {
@@ -69,8 +69,12 @@ tls() {
     build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON
 }
 
+sqlite_store() {
+    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_SQLITE_STORE=ON
+}
+
 separate_compilation() {
-    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON -D PUSHER_SEPARATE_COMPILATION=ON
+    build_and_run find_package -D CMAKE_PREFIX_PATH="$work/prefix" -D WITH_TLS=ON -D WITH_SQLITE_STORE=ON -D PUSHER_SEPARATE_COMPILATION=ON
 }
 
 newer_boost() {
@@ -100,7 +104,7 @@ conan() {
     quiet "$conan" profile detect --force
     for tls in False True; do
         quiet "$conan" create "$checkout" --no-remote --build=missing -pr:a "$here/conan.profile" -o "&:tls=$tls" \
-            -c tools.cmake.cmake_layout:test_folder="$work/conan_test"
+            -o "&:sqlite_store=$tls" -c tools.cmake.cmake_layout:test_folder="$work/conan_test"
     done
     grep -q "pusher .* works" "$work/$way.log" || fail "$way: the test package did not run"
 }
@@ -135,6 +139,8 @@ what_is_missing() {
         "${use[@]}" -B "$work/$way/openssl" -D WITH_TLS=ON -D CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
     refuses 'pusher::tls needs OpenSSL' cmake -S "$checkout" -B "$work/$way/in_tree" -G Ninja \
         -D PUSHER_BUILD_TESTS=OFF -D PUSHER_BUILD_EXAMPLES=OFF -D CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
+    refuses 'pusher::sqlite_store needs SQLite 3.31 or newer and found none.*libsqlite3-dev' \
+        "${use[@]}" -B "$work/$way/sqlite" -D WITH_SQLITE_STORE=ON -D CMAKE_DISABLE_FIND_PACKAGE_SQLite3=ON
     refuses 'compatible with requested version "9.9"' "${use[@]}" -B "$work/$way/version" -D WANTED_VERSION=9.9
 }
 

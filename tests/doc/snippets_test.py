@@ -180,8 +180,9 @@ def main():
         source = pathlib.Path(folder, "snippets.cpp")
         source.write_text(unit_of(code), encoding="utf-8")
         binary = str(pathlib.Path(folder, "snippets"))
-        subprocess.run([*compiler, f"-I{root / 'include'}", str(source), "-o", binary, "-pthread"], check=True,
-                       cwd=root, timeout=DEADLINE)
+        libraries = ["-lsqlite3"] if any("pusher/ext/sqlite_store.hpp" in block.text for block in code) else []
+        subprocess.run([*compiler, f"-I{root / 'include'}", str(source), "-o", binary, "-pthread", *libraries],
+                       check=True, cwd=root, timeout=DEADLINE)
         for part in parts:
             follow(binary, *part)
     print(f"{len(code)} blocks of C++ compiled, {len(parts)} programs run")

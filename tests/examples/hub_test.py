@@ -38,7 +38,9 @@ def bad_options(program):
             (["--idempotency", "-1"], "--idempotency"),
             (["--memory", "0"], "--memory"),
             (["--overflow", "explode"], "drop_oldest"),
-            (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"), (["--on-failure", "pray"], "retry[:ATTEMPTS[:DELAY]]"),
+            (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"),
+            (["--store", "disk"], "sqlite:FILE"), (["--store", "sqlite:"], "sqlite:FILE"), (["--store", "sqlite:f"], "needs --history"),
+            (["--on-failure", "pray"], "retry[:ATTEMPTS[:DELAY]]"),
             (["--on-failure", "drop,retry"], "leaves nothing for the next"), (["--on-failure", "retry:0"], "attempts"),
             (["--on-failure", "retry:3:1"], "not a time"), (["--on-failure", "a/#/b=persist"], "not a filter"),
             (["--log-level", "loud"], "warning"),
@@ -140,6 +142,31 @@ def parked(program):
             assert push["payload"].startswith(f"{i} ") and push["meta"]["redelivered"], push
         stats = json.loads(h.http("/stats?token=s")[2])
         assert stats["parked_messages"] == 0 and stats["returned"] == kept, stats
+
+
+def stored(program):
+    """--store: what was published is there in the next life, and who comes back goes on; a file that is no store, or is
+    in use, is refused"""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = ["--history", "10", "--store", f"sqlite:{folder}/hub.db"]
+        with hub(program, *kept) as h:
+            first = h.publish("a", "1")
+            h.publish("a", "2")
+            assert json.loads(h.http("/stats")[2])["store_batches"] == 2
+            status, out, err = ends_with(program, "--tcp", "off", "--udp", "off", "--http", "127.0.0.1:0", *kept)
+            assert status == 2 and out == "" and "cannot open the store" in err, (status, out, err)
+        with hub(program, *kept) as h:
+            third = h.publish("a", "3")
+            assert (third["epoch"], third["offset"]) == (first["epoch"], 3), third
+            late = WebSocket(h.connect("http"))
+            reply = late.ask("subscribe", topic="a", resume={"epoch": first["epoch"], "offset": 1})
+            assert reply["recovered"] is True, reply
+            assert [late.push()["payload"] for _ in range(2)] == ["2", "3"]
+            late.close()
+        with open(folder + "/text", "w", encoding="utf-8") as text:
+            text.write("no store\n" * 1000)
+        status, _, err = ends_with(program, "--history", "1", "--store", f"sqlite:{folder}/text")
+        assert status == 2 and "not a store" in err, (status, err)
 
 
 def published_once(program):
@@ -350,5 +377,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_page, options_count, parked, published_once, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_page, options_count, parked, stored, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])

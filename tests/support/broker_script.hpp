@@ -64,6 +64,11 @@ public:
         broker.listen(pusher::testing::memory_params{&port, limits});
     }
 
+    /// A broker that does not listen yet.
+    struct not_listening_tag {};
+    static constexpr not_listening_tag not_listening{};
+    broker_script(pusher::broker_params p, not_listening_tag /*unused*/) : broker(context, std::move(p)) {}
+
     /// Runs until nothing is left to do but to wait.
     void run() {
         context.restart();

@@ -4,6 +4,7 @@
 #include "catch.hpp"
 #include "net_peers.hpp"
 
+#include <pusher/testing/simulated_store.hpp>
 #include <pusher/transport/line_link.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -41,9 +42,11 @@ public:
     void close() noexcept override { set_user(nullptr); }
     [[nodiscard]] std::string peer() const override { return "test"; }
 
-    void come() {
-        CHECK(user()->at_bytes({text_.data(), text_.size()}));
+    /// \return whether more was asked for.
+    bool come() {
+        const bool more = user()->at_bytes({text_.data(), text_.size()});
         user()->at_end(errc::peer_closed);
+        return more;
     }
 
     std::string got;
@@ -71,12 +74,43 @@ TEST_CASE("half-closed: the end may come in the same moment as the last request"
     pusher::broker<pusher::transport::tcp> broker(io);
     const boost::intrusive_ptr<last_words> channel(new last_words(ping(1) + ping(2)));
     broker.adopt(pusher::channel_ptr(channel));
-    asio::post(io, [&] { channel->come(); });
+    asio::post(io, [&] { CHECK(channel->come()); });
     io.poll();
     CHECK(channel->got.find(R"("request_id":"1")") != std::string::npos);
     CHECK(channel->got.find(R"("request_id":"2")") != std::string::npos);
     CHECK(broker.stats().sessions == 0);
     CHECK(broker.stats().closed.at("closed by the peer") == 1);
+}
+
+TEST_CASE("half-closed: publishes that are being stored are answered, and what followed them") {
+    asio::io_context io;
+    pusher::broker_params p;
+    p.history.messages = 10;
+    pusher::broker<pusher::transport::tcp> broker(io, std::move(p));
+    pusher::testing::simulated_disk disk(pusher::testing::simulated_disk::completion::when_told);
+    broker.async_open(
+        std::make_unique<pusher::testing::simulated_store>(disk), [](error_code ec) { CHECK(!ec); });
+    io.poll();
+    disk.step();
+    io.restart();
+    io.poll();
+    const std::string publish =
+        R"({"action":"publish","request_id":"1","params":{"topic":"t","payload":"x"}})"
+        "\n";
+    const bool more = GENERATE(false, true);
+    const boost::intrusive_ptr<last_words> channel(new last_words(more ? publish + ping(2) : publish));
+    broker.adopt(pusher::channel_ptr(channel));
+    asio::post(io, [&] { CHECK(channel->come() == !more); });
+    io.restart();
+    io.poll(); // it ends, since nobody asks again and again
+    CHECK(channel->got.empty());
+    CHECK(broker.stats().sessions == 1);
+    disk.step();
+    io.restart();
+    io.poll();
+    CHECK(channel->got.find(R"("request_id":"1")") != std::string::npos);
+    CHECK((channel->got.find(R"("request_id":"2")") != std::string::npos) == more);
+    CHECK(broker.stats().sessions == 0);
 }
 
 TEST_CASE("half-closed: replies that have to wait are sent") {

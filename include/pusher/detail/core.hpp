@@ -62,6 +62,22 @@ struct core_params {
     steady_time (*steady)() = &std::chrono::steady_clock::now;
 };
 
+/// When a message was accepted that has been in a store since.
+struct stored_at {
+    wall_time received;
+    steady_time born;
+};
+
+/// Keeps histories in a store, and so is told what leaves them. It must not call the core from inside.
+class history_keeper {
+public:
+    virtual void at_trim(topic_state& t) = 0;
+    virtual void at_forget(const topic_state& t) = 0;
+
+protected:
+    ~history_keeper() = default;
+};
+
 /// Topics, subscriptions and fan-out: everything that a broker does between its sockets, without any.
 ///
 /// It is driven: `publish` only notes what is for whom, and asks `schedule` for one call of `flush` when the
@@ -131,13 +147,63 @@ public:
     // ---- publishing: impl/core_publish.hpp
 
     /// \param by whose the id is, if `o.publisher` does not say.
+    /// \param stored it was admitted by `enter_topic`, and is in the store.
     receipt publish(
         std::string_view topic, std::string_view payload, const publish_options& o = {},
-        const id_owner* by = nullptr);
-    receipt broadcast(std::string_view label, std::string_view payload, const publish_options& o = {});
+        const id_owner* by = nullptr, const stored_at* stored = nullptr);
+    receipt broadcast(
+        std::string_view label, std::string_view payload, const publish_options& o = {},
+        const id_owner* by = nullptr, const stored_at* stored = nullptr);
     receipt push_to(
         std::string_view uid, std::string_view label, std::string_view payload,
         const publish_options& o = {});
+
+    // ---- histories that a store keeps too: impl/core_store.hpp
+
+    /// From now on what `history_params::durable` asks for counts; null: not any more.
+    void keep_in(history_keeper* k) noexcept { keeper_ = k; }
+    [[nodiscard]] bool kept_in_store(std::string_view topic);
+    /// The topic of a message that is to be stored and then published, held until `leave_topic`. Null: it is
+    /// refused, as the receipt says, or was published before.
+    topic_state* enter_topic(
+        std::string_view topic, std::string_view payload, const publish_options& o,
+        const std::optional<recent_ids::name>& id, receipt& result);
+    void leave_topic(topic_state& t);
+    /// What a publish is remembered by; nothing: it is not.
+    std::optional<recent_ids::name>
+    id_name(recent_ids::audience whom, std::string_view topic, std::string_view id, const id_owner& by) {
+        if (!recent_ids_.enabled() || id.empty())
+            return std::nullopt;
+        return recent_ids_.name_of(whom, topic, {}, id, by);
+    }
+    /// Whose ids those of a publisher are; what its views view may go with the publisher.
+    [[nodiscard]] id_owner owner_of(std::uint64_t publisher) const noexcept;
+
+    /// A history of an earlier life. \return null: there may be no more topics.
+    topic_state*
+    restore_topic(std::string_view name, const history_params& keep, std::uint64_t epoch, std::uint64_t next);
+    [[nodiscard]] run_ptr restore_run(topic_state& t, const stored_at& at);
+    /// The next message of the newest run. Its sequence is larger than those before.
+    void
+    restore_message(topic_state& t, run& r, message::fields m, std::chrono::milliseconds ttl, bool first);
+    /// What was restored is whole; new messages get sequences from there on.
+    void restored(std::uint64_t sequence) noexcept { sequence_ = std::max(sequence_, sequence); }
+    void restore_id(const recent_ids::name& id, const receipt& r, steady_time when) {
+        recent_ids_.remember(id, r, when);
+    }
+    [[nodiscard]] std::chrono::milliseconds remembers_ids_for() const noexcept {
+        return recent_ids_.enabled() ? params_.idempotency.age : std::chrono::milliseconds(-1);
+    }
+    void count_repeat() noexcept { ++counters_.repeated; }
+    /// Takes it all back.
+    void forget_restored();
+    /// Nothing may be subscribed to while histories are being restored.
+    void restoring(bool on) noexcept { restoring_ = on; }
+    [[nodiscard]] stored_at now() const { return {params_.wall(), params_.steady()}; }
+    [[nodiscard]] history_params history_of(std::string_view topic);
+    [[nodiscard]] bool dispatching() const noexcept { return dispatching_; }
+    /// Frees memory if messages take too much.
+    void enforce_memory();
 
     // ---- acknowledgements: impl/core_acknowledge.hpp
 
@@ -270,7 +336,6 @@ private:
     // subscriptions
     pattern* find_pattern(std::string_view text, match_mode match) const noexcept;
     group* find_group(std::string_view text, std::string_view type, match_mode match) const noexcept;
-    history_params history_of(std::string_view topic);
     topic_state& add_topic(std::string_view name, const history_params& keep);
     bool room_for_state();
     void forget_expired(std::size_t most);
@@ -320,7 +385,6 @@ private:
         steady_time when;
         std::uint64_t serial; ///< once it is published
     };
-    id_owner owner_of(std::uint64_t publisher) const noexcept;
     bool repeats(receipt& result, const id_use& id);
     error_code check(
         const topic_state* t, std::string_view topic, std::string_view payload,
@@ -330,7 +394,7 @@ private:
     void append(
         topic_state& t, const message::fields& m, std::uint64_t publisher, std::chrono::milliseconds ttl,
         std::uint32_t run_index, std::uint32_t slice);
-    std::uint32_t open(topic_state& t);
+    std::uint32_t open(topic_state& t, const stored_at* stored);
     open_run::plan& plan_for(std::uint32_t run_index, std::string_view type);
     void appended_to_past(topic_state& t);
     void trim(topic_state& t);
@@ -349,7 +413,8 @@ private:
     void unpin(std::span<group* const> groups);
     receipt publish_to(
         std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
-        const publish_options& o, std::optional<std::string_view> uid);
+        const publish_options& o, std::optional<std::string_view> uid, const id_owner* by = nullptr,
+        const stored_at* stored = nullptr);
 
     // delivery
     void end_turn();
@@ -369,11 +434,11 @@ private:
             s.box = std::make_unique<outbox>(account_);
         return *s.box;
     }
-    run_ptr make_run(const shared_text& topic) {
-        return run_ptr(new run(topic, params_.wall(), params_.steady(), account_));
+    run_ptr make_run(const shared_text& topic, const stored_at* stored = nullptr) {
+        const auto at = stored ? *stored : now();
+        return run_ptr(new run(topic, at.received, at.born, account_));
     }
     void enforce_limits(queue_subscriber& s, const outbox_params& limits, drop_cause why);
-    void enforce_memory();
     /// What was encoded just now takes memory too.
     void watch_memory() {
         if (account_->bytes > params_.memory_bytes)
@@ -535,6 +600,7 @@ private:
     schedule_function schedule_;
     void* context_;
     observer* observer_ = nullptr;
+    history_keeper* keeper_ = nullptr;
     topic_table topics_;
     filter_table filters_;
     std::vector<group*> groups_;
@@ -586,6 +652,7 @@ private:
     std::uint64_t serial_ = 0;
     std::size_t subscriptions_ = 0;
     std::size_t pressured_ = 0;
+    bool restoring_ = false;
     bool scheduled_ = false;
     bool dispatching_ = false;
     bool flushing_ = false;
@@ -604,5 +671,6 @@ private:
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
 #endif

@@ -30,6 +30,19 @@ public:
           keep_(keep),
           trimmed_sequence_(trimmed_sequence) {}
 
+    /// What a store knows of it.
+    struct stored_state {
+        bool on = false;      ///< it is kept in a store
+        bool created = false; ///< there is a log for it
+        bool dirty = false;   ///< the store still has messages that are not kept here any more
+    };
+    stored_state stored;
+
+    /// Before anything else: goes on where an earlier life of the broker has left it.
+    void restore(std::uint64_t next) noexcept { next_ = next; }
+    /// The messages before the one of that sequence are not kept any more.
+    void restore_trimmed(std::uint64_t first_sequence) noexcept { trimmed_sequence_ = first_sequence - 1; }
+
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
     [[nodiscard]] const history_params& params() const noexcept { return keep_; }
     /// Of the oldest message that is kept; `next_offset()` if there is none.

@@ -6,9 +6,12 @@
 #include <pusher/transport/link.hpp>
 #include <pusher/transport/services.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -19,7 +22,8 @@ class broker_core;
 namespace pusher::inline v0::detail {
 
 /// A peer's identity at the broker: its subscriptions and outbox are the core's, its connection is the link.
-/// Requests are handled one at a time; while an answer of the host is pending, nothing more is read.
+/// Requests are handled one at a time; while an answer of the host is pending, nothing more is read. But
+/// publishes may follow one that waits for the store.
 class session final : public link_owner, public queue_subscriber {
 public:
     enum class phase : std::uint8_t {
@@ -38,6 +42,19 @@ public:
         error_code why;
     };
 
+    /// Publishes that wait for the store, and what is to be answered behind them.
+    struct answers {
+        static constexpr std::size_t most = 1024;
+
+        struct one {
+            bool known = false;
+            std::string frame{};
+        };
+        std::deque<one> list;
+        std::uint64_t first = 0;         ///< number of the first in the list
+        std::optional<std::string> held; ///< a request that waits until all are answered
+    };
+
     session(broker_core& b, std::unique_ptr<pusher::link> l, const outbox_params& box_limits)
         : queue_subscriber(box_limits),
           broker(&b),
@@ -53,6 +70,7 @@ public:
     void at_ending() override;
     void at_writable() override;
     [[nodiscard]] bool caught_up() const noexcept override;
+    [[nodiscard]] bool owes_answers() const noexcept override { return owed != nullptr; }
     void at_closed(const close_reason& reason) override;
     [[nodiscard]] bool mid_frame() const noexcept override { return box && box->mid_frame(); }
     [[nodiscard]] std::string take_rest() override {
@@ -73,6 +91,7 @@ public:
     std::string peer;
     std::unique_ptr<deadline> timer;
     std::unique_ptr<close_reason> ending; ///< while closing
+    std::unique_ptr<answers> owed;        ///< if there are any
 };
 
 using session_ptr = boost::intrusive_ptr<session>;

@@ -67,6 +67,8 @@ PUSHER_DECL broker_params checked(broker_params p) {
     require(p.memory_bytes >= gib / 1024, "broker_params: memory_bytes is under 1 MiB");
     require(p.posted_messages >= 1, "broker_params: posted_messages is 0");
     require(p.posted_bytes >= 1, "broker_params: posted_bytes is 0");
+    require(p.storing_messages >= 1, "broker_params: storing_messages is 0");
+    require(p.storing_bytes >= 1, "broker_params: storing_bytes is 0");
     require(
         p.tolerated_slow_sessions >= 0 && p.tolerated_slow_sessions <= 1,
         "broker_params: tolerated_slow_sessions is not 0 to 1");
@@ -121,6 +123,7 @@ PUSHER_DECL broker_core::broker_core(const boost::asio::any_io_executor& executo
 
 PUSHER_DECL broker_core::~broker_core() {
     cancel();
+    services::cancel(trims_);
     inbox_->owner = nullptr;
     services_->stop();
     core_.clear();
@@ -137,6 +140,7 @@ PUSHER_DECL void broker_core::flush() {
         close_now(*s);
     check_waiters();
     watch_due(); // by what was sent just now
+    watch_trims();
 }
 
 PUSHER_DECL void broker_core::watch_due() {
@@ -174,16 +178,23 @@ PUSHER_DECL subscriber broker_core::make_subscriber() {
 
 PUSHER_DECL receipt
 broker_core::publish(std::string_view topic, std::string_view payload, const publish_options& options) {
-    return core_.publish(topic, payload, options);
+    return journal_ ? publish_then(topic, payload, options, nullptr, false, {})
+                    : core_.publish(topic, payload, options);
 }
 
 PUSHER_DECL receipt
 broker_core::broadcast(std::string_view label, std::string_view payload, const publish_options& options) {
-    return core_.broadcast(label, payload, options);
+    return journal_ ? publish_then(label, payload, options, nullptr, true, {})
+                    : core_.broadcast(label, payload, options);
 }
 
 PUSHER_DECL receipt broker_core::push_to(
     std::string_view uid, std::string_view label, std::string_view payload, const publish_options& options) {
+    if (opening()) {
+        receipt r;
+        r.error = errc::unsupported;
+        return r;
+    }
     return core_.push_to(uid, label, payload, options);
 }
 
@@ -229,10 +240,14 @@ PUSHER_DECL void broker_core::publish_posted() {
     }
     for (const auto& item : items) {
         const auto& m = *item.message;
-        const auto r = publish(
-            m.topic(), m.payload(), {m.type(), m.key(), m.id(), m.headers(), item.ttl, item.publisher});
-        if (r.error && params_.observer)
-            params_.observer->at_error(r.error, "post_publish");
+        const auto tell = [this](const receipt& r) {
+            if (r.error && params_.observer)
+                params_.observer->at_error(r.error, "post_publish");
+        };
+        const publish_options o{m.type(), m.key(), m.id(), m.headers(), item.ttl, item.publisher};
+        tell(
+            journal_ ? publish_then(m.topic(), m.payload(), o, nullptr, false, tell)
+                     : core_.publish(m.topic(), m.payload(), o));
     }
 }
 
@@ -311,7 +326,10 @@ PUSHER_DECL void broker_core::cancel() {
     }
     closing_.clear();
     cancelled_ = true;
+    if (journal_)
+        journal_->stop();
     services::cancel(due_);
+    services::cancel(trims_);
     patience_.cancel();
     drain_timer_.cancel();
     for (const auto& w : writers)
@@ -329,7 +347,7 @@ PUSHER_DECL void broker_core::drain_on() {
         if (!b.remote)
             return;
         auto& s = static_cast<detail::session&>(b);
-        if (!core_.has_pending(s))
+        if (s.caught_up())
             close(s, close_reason::from(errc::stopped));
     });
     std::vector<detail::session_ptr> undecided;
@@ -338,7 +356,7 @@ PUSHER_DECL void broker_core::drain_on() {
             undecided.push_back(entry.second);
     for (const auto& s : undecided)
         turn_away(*s, close_reason::from(errc::stopped));
-    bool idle = session_count_ == 0 && outside_.empty();
+    bool idle = session_count_ == 0 && outside_.empty() && (!journal_ || journal_->idle());
     for (const auto& l : listeners_)
         idle = l->drained() && idle;
     if (!idle)
@@ -382,6 +400,11 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.filters = core_.filters();
     s.slow_sessions = core_.pressured();
     s.accept_errors = accept_errors_;
+    if (journal_) {
+        s.store_batches = journal_->numbers().batches;
+        s.store_errors = journal_->numbers().errors;
+        s.storing = journal_->waiting_messages();
+    }
     s.transports = transport_stats_;
     s.closed = closed_;
     return s;

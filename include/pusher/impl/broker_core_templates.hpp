@@ -72,13 +72,38 @@ auto broker_core::async_publish(
             boost::asio::dispatch(executor, [box, op, t, p, o] {
                 if (!op->claim())
                     return;
-                if (!box->owner || box->owner->stopping_)
-                    return op->complete(errc::stopped, receipt{errc::stopped, 0, 0, {}});
-                const auto r = box->owner->publish(t, p, o);
-                op->complete(r.error, r);
+                if (!box->owner || box->owner->stopping_) {
+                    receipt refused;
+                    refused.error = errc::stopped;
+                    return op->complete(refused.error, refused);
+                }
+                auto* const owner = box->owner;
+                const auto tell = [op](const receipt& r) { op->complete(r.error, r); };
+                const auto r = owner->journal_ ? owner->publish_then(t, p, o, nullptr, false, tell)
+                                               : owner->core_.publish(t, p, o);
+                if (!r.pending)
+                    tell(r);
             });
         },
         token, topic, payload, options);
+}
+
+template <class CompletionToken>
+auto broker_core::async_open(std::unique_ptr<store> s, CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this](auto handler, std::unique_ptr<store> from) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            op->on_cancel([box = inbox_, weak = std::weak_ptr(op)](boost::asio::cancellation_type) {
+                const auto self = weak.lock();
+                if (!self || self->done())
+                    return;
+                if (box->owner && box->owner->opening())
+                    box->owner->journal_->abandon();
+                self->complete(boost::asio::error::operation_aborted);
+            });
+            open_store(std::move(from), op);
+        },
+        token, std::move(s));
 }
 
 template <class CompletionToken>

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <deque>
 #include <iterator>
 #include <sstream>
 
@@ -426,6 +427,25 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
     std::optional<native_publish_reply> reply;
     boost::beast::http::status status = boost::beast::http::status::ok;
 
+    /// What became of a message: in the order of the messages, but known when it is.
+    struct outcome {
+        bool known = false;
+        receipt got{};
+        std::string why{};
+    };
+    std::deque<outcome> outcomes;
+    std::size_t written = 0; ///< of the outcomes, which are gone then
+    bool taken = false;      ///< all messages were
+
+    /// A message of an array that is to be stored: with the others of it, however many turns it takes to
+    /// read them.
+    struct held_message {
+        std::size_t number;
+        pinned_message message;
+        std::chrono::milliseconds ttl;
+    };
+    std::vector<held_message> held;
+
     void run() {
         native_publish m;
         error_code ec;
@@ -466,8 +486,33 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
                 return;
             judged(m, *shared->allowed);
         }
+        taken = true;
+        connection->expect_no_answer();
+        for (const auto& h : std::exchange(held, {})) {
+            const auto& kept = *h.message;
+            publish(
+                h.number, kept.topic(), kept.payload(), {kept.type(), kept.key(), kept.id(), {}, h.ttl, 0});
+        }
+        write_known();
+    }
+
+    /// Writes outcomes as they are known, and answers when all are.
+    void write_known() {
+        for (; !outcomes.empty() && outcomes.front().known; ++written) {
+            const auto& o = outcomes.front();
+            if (o.got.error)
+                write_failure(o.why, o.got.error);
+            else
+                reply->receipt({o.got.matched, o.got.position, o.got.repeated});
+            outcomes.pop_front();
+        }
+        if (!taken || !outcomes.empty())
+            return;
         reply->finish();
         listener->respond_json(connection, status, std::move(text));
+    }
+    void became(std::size_t number, const receipt& got, std::string_view why) {
+        outcomes[number - written] = {true, got, std::string(why)};
     }
 
     /// Others get their turn; this one goes on behind them, if somebody still waits for its answer.
@@ -492,25 +537,59 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         o.key = m.key;
         o.id = m.id;
         o.ttl = m.time_to_live();
+        auto& b = listener->broker();
+        const auto number = written + outcomes.size();
+        outcomes.emplace_back();
+        if (!b.journal_ || !messages.is_array() || !b.core_.kept_in_store(m.topic))
+            return publish(number, m.topic, m.payload, o);
+        message::fields copy;
+        copy.topic = m.topic;
+        copy.type = o.type;
+        copy.payload = m.payload;
+        copy.key = o.key;
+        copy.id = o.id;
+        copy.receive_time = wall_time{};
+        held.push_back({number, message(copy).pin(), o.ttl});
+    }
+
+    void
+    publish(std::size_t number, std::string_view topic, std::string_view payload, const publish_options& o) {
+        auto& b = listener->broker();
         using kind = detail::id_owner::kind;
         const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
-        const auto r = listener->broker().core_.publish(m.topic, m.payload, o, &by);
-        if (r.error)
-            failed(r.error.message(), r.error);
-        else
-            reply->receipt({r.matched, r.position, r.repeated});
+        const auto r =
+            b.journal_
+                ? b.publish_then(
+                      topic, payload, o, &by, false,
+                      [self = shared_from_this(), number](const receipt& later) {
+                          if (!self->connection->open())
+                              return; // nobody waits; what is stored stands
+                          self->became(number, later, later.error ? later.error.message() : std::string());
+                          self->write_known();
+                      })
+                : b.core_.publish(topic, payload, o, &by);
+        if (!r.pending)
+            became(number, r, r.error ? r.error.message() : std::string());
     }
 
     void failed(std::string_view why, error_code ec) {
+        outcomes.emplace_back();
+        receipt r;
+        r.error = ec;
+        became(written + outcomes.size() - 1, r, why);
+    }
+
+    void write_failure(std::string_view why, error_code ec) {
         namespace http = boost::beast::http;
         ++listener->broker().stats_of("http").bad_requests;
         reply->error(why);
         if (messages.is_array())
             return;
-        status = ec == errc::forbidden                                   ? http::status::forbidden
-                 : ec == errc::message_too_large                         ? http::status::payload_too_large
-                 : ec == condition::limit_reached || ec == errc::stopped ? http::status::service_unavailable
-                                                                         : http::status::bad_request;
+        status = ec == errc::forbidden           ? http::status::forbidden
+                 : ec == errc::message_too_large ? http::status::payload_too_large
+                 : ec == condition::limit_reached || ec == errc::stopped || ec == condition::store_unavailable
+                     ? http::status::service_unavailable
+                     : http::status::bad_request;
     }
 };
 

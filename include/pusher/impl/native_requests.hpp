@@ -10,7 +10,17 @@ PUSHER_DECL bool broker_core::handle(detail::session& s, std::string_view text) 
     native_request r;
     native_limits limits;
     limits.request = s.link->request_limit();
-    if (decoder_.decode(text, r, limits)) {
+    const bool bad = bool(decoder_.decode(text, r, limits));
+    if (s.owed) {
+        // Further publishes wait with those that are being stored; all else waits until they are answered.
+        const bool joins = !bad && r.action == native_action::publish && core_.kept_in_store(r.publish.topic);
+        if (!joins || s.owed->list.size() >= detail::session::answers::most) {
+            s.owed->held = text;
+            s.answering = true;
+            return false;
+        }
+    }
+    if (bad) {
         fail(s, r, decoder_.error_message());
         return may_read(s);
     }
@@ -151,6 +161,8 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.id = r.publish.id;
         o.ttl = r.publish.time_to_live();
         o.publisher = s.id;
+        if (journal_ && core_.kept_in_store(r.publish.topic))
+            return publish_stored(s, r, o);
         const detail::session_ptr keep(&s); // a handler may kick it
         const auto receipt = core_.publish(r.publish.topic, r.publish.payload, o);
         if (receipt.error)
@@ -169,6 +181,61 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
     }
     default: return reply(s, r);
     }
+}
+
+/// Publishes what is to be stored first: it is answered then, in the order of the requests.
+PUSHER_DECL void
+broker_core::publish_stored(detail::session& s, const native_request& r, const publish_options& o) {
+    if (!s.owed)
+        s.owed = std::make_unique<detail::session::answers>();
+    const auto number = s.owed->first + s.owed->list.size();
+    s.owed->list.emplace_back();
+    const auto answer = [this, s = detail::session_ptr(&s), number, id = std::string(r.request_id),
+                         action = std::string(r.action_name)](const receipt& got) {
+        if (!s->owner || !s->owed)
+            return; // it has left; the publish stands
+        native_request of;
+        of.request_id = id;
+        of.action_name = action;
+        native_reply with;
+        with.receipt = native_receipt{got.matched, got.position, got.repeated};
+        const auto why = got.error ? got.error.message() : std::string();
+        if (got.error)
+            with = failure(*s, why);
+        encode_reply(*s, of, with);
+        auto& slot = s->owed->list[static_cast<std::size_t>(number - s->owed->first)];
+        slot.frame = frame_;
+        slot.known = true;
+        send_known(*s);
+    };
+    const auto got = journal_->publish(r.publish.topic, r.publish.payload, o, nullptr, false, answer);
+    if (!got.pending)
+        answer(got);
+}
+
+/// Sends what is known of the answers that a session is owed.
+PUSHER_DECL void broker_core::send_known(detail::session& s) {
+    auto& list = s.owed->list;
+    for (; !list.empty() && list.front().known; ++s.owed->first) {
+        core_.reply(s, list.front().frame);
+        list.pop_front();
+    }
+    if (!list.empty())
+        return;
+    // Not from here: who publishes may be in the middle of something.
+    services_->post([this, owed = std::move(s.owed), keep = detail::session_ptr(&s)] {
+        using phase = detail::session::phase;
+        if (!keep->broker || keep->state == phase::closing || keep->state == phase::closed)
+            return;
+        if (!owed->held) {
+            if (!keep->answering && !keep->waits_to_read && !keep->owed)
+                keep->link->resume(); // it may wait with the end
+            return;
+        }
+        keep->answering = false;
+        if (handle(*keep, *owed->held))
+            keep->link->resume();
+    });
 }
 
 /// `auth`: asks the host about the token.
@@ -216,27 +283,39 @@ PUSHER_DECL bool broker_core::authenticate(detail::session& s, const native_requ
     return shared->answered || s.state == detail::session::phase::closing;
 }
 
-PUSHER_DECL void broker_core::reply(detail::session& s, const native_request& r, native_reply with) {
+/// Into `frame_`.
+PUSHER_DECL void broker_core::encode_reply(detail::session& s, const native_request& r, native_reply with) {
     with.request_id = r.request_id;
     with.action = r.action_name;
     with.timestamp = params_.clock();
-    if (!s.owner)
-        return;
     json_.clear();
     frame_.clear();
     append_native_reply(json_, with);
     s.as->reply(json_, frame_);
-    core_.reply(s, frame_);
+}
+
+PUSHER_DECL void broker_core::reply(detail::session& s, const native_request& r, native_reply with) {
+    if (!s.owner)
+        return;
+    encode_reply(s, r, with);
+    if (s.owed)
+        s.owed->list.push_back({true, frame_});
+    else
+        core_.reply(s, frame_);
+}
+
+PUSHER_DECL native_reply broker_core::failure(detail::session& s, std::string_view why) {
+    ++stats_of(s.transport()).bad_requests;
+    native_reply with;
+    with.ok = false;
+    with.error_message = why;
+    return with;
 }
 
 PUSHER_DECL void broker_core::fail(detail::session& s, const native_request& r, std::string_view why) {
     if (!s.owner)
         return;
-    ++stats_of(s.transport()).bad_requests;
-    native_reply with;
-    with.ok = false;
-    with.error_message = why;
-    reply(s, r, with);
+    reply(s, r, failure(s, why));
 }
 
 /// Subscribes an event stream to all that its query names. It resumes all of it after one id: the sequence is

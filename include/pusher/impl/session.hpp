@@ -40,7 +40,9 @@ PUSHER_DECL void session::at_writable() {
     broker->check_waiters();
 }
 
-PUSHER_DECL bool session::caught_up() const noexcept { return !owner || !owner->has_pending(*this); }
+PUSHER_DECL bool session::caught_up() const noexcept {
+    return !owner || (!owed && !owner->has_pending(*this));
+}
 
 PUSHER_DECL void session::at_closed(const close_reason& reason) {
     if (broker)
@@ -129,7 +131,7 @@ PUSHER_DECL void broker_core::turn_away(detail::session& s, close_reason reason)
 PUSHER_DECL void broker_core::open(const detail::session_ptr& s, const authentication_result& who) {
     if (stopping_)
         return turn_away(*s, close_reason::from(errc::stopped));
-    if (session_count_ >= params_.sessions)
+    if (session_count_ >= params_.sessions || opening())
         return turn_away(*s, close_reason::from(errc::too_many_sessions));
     if (who.what == authentication_result::kind::refused) {
         auto reason = close_reason::from(errc::refused);
@@ -246,6 +248,7 @@ PUSHER_DECL void broker_core::end(detail::session& s, const close_reason& reason
         --undecided_;
     s.state = detail::session::phase::closed;
     s.timer.reset();
+    s.owed.reset();
     leave(s);
     outside_.erase(&s);
     s.broker = nullptr;

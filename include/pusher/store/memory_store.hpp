@@ -6,10 +6,8 @@
 namespace pusher::inline v0 {
 
 /// Histories in memory, as `broker_params::history` says: nothing survives the process, and a topic without
-/// history costs nothing. It is part of the core, so that there is nothing to set up here.
-struct memory_store {
-    /// Whether histories survive the process.
-    static constexpr bool durable = false;
-};
+/// history costs nothing. It is part of the core, so that there is nothing to open. A broker with this can
+/// still be given a `store` of any kind to open.
+struct memory_store {};
 
 } // namespace pusher::inline v0

@@ -25,17 +25,17 @@ struct store_record {
 struct store_log {
     std::string name;
     std::string meta;        ///< what it was created with
-    std::uint64_t first = 1; ///< number of the oldest item that is kept; `next` if none is
-    std::uint64_t next = 1;  ///< number that the next item will have
+    std::uint64_t first = 1; ///< number of the oldest item that was not trimmed; `next` if there is none
+    std::uint64_t next = 1;  ///< number that the next item will have; 1 if nothing was appended yet
 };
 
 /// What a store holds, but for the records.
 struct store_contents {
-    std::vector<store_log> logs;
+    std::vector<store_log> logs;                             ///< in any order
     std::vector<std::pair<std::string, std::string>> values; ///< by key, in the order of the keys' bytes
 };
 
-/// Changes that a store makes in their order, all or none.
+/// Changes that a store makes in their order, all or none. Each sees those before it.
 class store_batch {
 public:
     struct change {
@@ -52,15 +52,19 @@ public:
     void create_log(std::string_view log, std::string_view meta) {
         add({change::kind::create_log, std::string(log), std::string(meta)});
     }
-    /// Items follow one another: `r.first` is the log's `next`. The first record of a log may begin anywhere.
+    /// Items follow one another: `r.first` is the log's `next`. The first record of a log may begin anywhere;
+    /// that of one which was trimmed of everything may not.
     void append(std::string_view log, store_record r) {
         add({change::kind::append, std::string(log), std::move(r.bytes), r.first, r.count});
     }
-    /// Items before `first` are of no use any more. A record goes when its last item does.
+    /// Items before `first` are of no use any more. A record goes when its last item does; until then it is
+    /// read as a whole. All go if `first` is beyond `next`, which stays. Nothing happens if there is none of
+    /// them, or no such log.
     void trim(std::string_view log, std::uint64_t first) {
         add({change::kind::trim, std::string(log), {}, first});
     }
-    /// The log goes, with its records and its meta. Nothing happens if there is none.
+    /// The log goes, with its records and its meta, and can be created again. Nothing happens if there is
+    /// none.
     void erase_log(std::string_view log) { add({change::kind::erase_log, std::string(log), {}}); }
     void put(std::string_view key, std::string_view value) {
         add({change::kind::put, std::string(key), std::string(value)});
@@ -108,13 +112,16 @@ public:
 
     /// Makes the changes of a batch. Success: they survive the process, and what else the store promises to
     /// survive. An error: none of them was made, and the next batch may be tried. Batches are committed in
-    /// the order of the calls.
+    /// the order of the calls. One with a change that cannot be made (a log that is created twice, a record
+    /// for no log, or that does not begin at `next`, or without items) fails as a whole: `store_failed`.
     virtual void commit(store_batch batch, commit_handler done) = 0;
 
     /// Reads the records of a log in order, from the one that holds the item `from`, or follows it.
     ///
-    /// It sees what was committed when it was called. \param most_bytes of all records together; the first is
-    /// read whatever its size. Without a record there, or such a log, it succeeds with nothing.
+    /// It sees all batches whose handler was called before it was; of those that are still being committed it
+    /// may see the first few. Items that were trimmed are not read, but in a record that holds others too.
+    /// \param most_bytes of all records together; the first is read whatever its size. Without a record
+    /// there, or such a log, it succeeds with nothing.
     virtual void read(std::string log, std::uint64_t from, std::size_t most_bytes, read_handler done) = 0;
 
     /// What was not committed yet is not, or is: its handlers are not called any more. Called last; not from

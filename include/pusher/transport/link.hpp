@@ -51,6 +51,9 @@ public:
     /// Whether the link was given all that is for its peer by now.
     [[nodiscard]] virtual bool caught_up() const noexcept = 0;
 
+    /// Whether requests wait for something that will call `link::resume` when they are answered.
+    [[nodiscard]] virtual bool owes_answers() const noexcept { return false; }
+
     /// The link is gone: nothing else follows. Success: both sides said goodbye.
     virtual void at_closed(const close_reason& reason) = 0;
 

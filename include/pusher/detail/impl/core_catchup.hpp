@@ -331,8 +331,8 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
                 owed = owed || offset >= c->owed;
                 c->skip_to(offset + 1);
                 if (c->sent && wanted && !expired && asks_for(*c, s, *r, place.index)) {
-                    const bool again = c->durable && offset <= c->durable->sent;
-                    how = again ? outbox::handling::again : outbox::handling::acknowledged;
+                    const bool sent_before = c->durable && offset <= c->durable->sent;
+                    how = sent_before ? outbox::handling::again : outbox::handling::acknowledged;
                     sent(*c, {offset, r->at(place.index).sequence});
                 }
             }

@@ -63,8 +63,8 @@ core::make_fields(std::string_view topic, std::string_view payload, const publis
 }
 
 /// Opens a run of a topic, for nobody yet.
-PUSHER_DECL std::uint32_t core::open(topic_state& t) {
-    auto r = make_run(t.name);
+PUSHER_DECL std::uint32_t core::open(topic_state& t, const stored_at* stored) {
+    auto r = make_run(t.name, stored);
     if (t.past)
         t.past->open(r);
     ++open_runs_;
@@ -164,6 +164,8 @@ PUSHER_DECL void core::pop_oldest(topic_state& t) {
     if (t.cursors && !t.cursors->empty())
         trimmed(t, t.past->oldest(), t.past->first_offset());
     t.past->pop_oldest();
+    if (t.past->stored.on && keeper_)
+        keeper_->at_trim(t);
 }
 
 /// Looks at some topics whose past ages without anybody's doing, and lets go of those with nothing left.
@@ -182,6 +184,8 @@ PUSHER_DECL void core::forget_expired(std::size_t most) {
         t.aging = false;
         expired_sequence_ = std::max(expired_sequence_, t.past->trimmed_sequence());
         ++forgotten_histories_;
+        if (t.past->stored.on && keeper_)
+            keeper_->at_forget(t);
         t.past.reset();
         release(t);
     }
@@ -196,7 +200,8 @@ PUSHER_DECL void core::flush_if_long(std::uint32_t run_index) {
 }
 
 PUSHER_DECL receipt core::publish(
-    std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by) {
+    std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
+    const stored_at* stored) {
     auto* t = topics_.find(topic);
     receipt result;
     result.error = check(t, topic, payload, o);
@@ -206,10 +211,10 @@ PUSHER_DECL receipt core::publish(
         id = id_use{
             recent_ids_.name_of(whom::subscribers, topic, {}, o.id, by ? *by : owner_of(o.publisher)),
             params_.steady(), 0};
-        if (repeats(result, *id))
+        if (!stored && repeats(result, *id))
             return result;
     }
-    if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
+    if (!result.error && !stored && dispatching_ && deferred_.size() >= params_.deferred_messages)
         result.error = errc::queue_full;
     if (result.error)
         return result;
@@ -240,8 +245,11 @@ PUSHER_DECL receipt core::publish(
     auto m = make_fields(topic, payload, o);
     auto run_index = topic_state::no_run;
     if (queued) {
+        if (stored && t->open != topic_state::no_run &&
+            turn_.run_at(t->open).messages->receive_time() != stored->received)
+            close_run(*t);
         if (t->open == topic_state::no_run)
-            t->open = open(*t);
+            t->open = open(*t, stored);
         run_index = t->open;
         auto& plan = plan_for(run_index, o.type);
         result.matched = plan.matched;
@@ -424,7 +432,8 @@ PUSHER_DECL void core::unpin(std::span<group* const> groups) {
 
 PUSHER_DECL receipt core::publish_to(
     std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
-    const publish_options& o, std::optional<std::string_view> uid) {
+    const publish_options& o, std::optional<std::string_view> uid, const id_owner* by,
+    const stored_at* stored) {
     const bool in_history = !uid;
     receipt result;
     auto* t = topics_.find(label);
@@ -434,12 +443,13 @@ PUSHER_DECL receipt core::publish_to(
         using whom = recent_ids::audience;
         id = id_use{
             recent_ids_.name_of(
-                uid ? whom::user : whom::everyone, label, uid.value_or(""), o.id, owner_of(o.publisher)),
+                uid ? whom::user : whom::everyone, label, uid.value_or(""), o.id,
+                by ? *by : owner_of(o.publisher)),
             params_.steady(), 0};
-        if (repeats(result, *id))
+        if (!stored && repeats(result, *id))
             return result;
     }
-    if (!result.error && dispatching_ && deferred_.size() >= params_.deferred_messages)
+    if (!result.error && !stored && dispatching_ && deferred_.size() >= params_.deferred_messages)
         result.error = errc::queue_full;
     if (!result.error && in_history && !t)
         if (const auto keep = history_of(label); keep.enabled()) {
@@ -470,7 +480,7 @@ PUSHER_DECL receipt core::publish_to(
     }
     auto run_index = topic_state::no_run;
     if (!queues.empty() || (in_history && t && t->past)) {
-        auto r = make_run(t ? t->name : shared_text(label));
+        auto r = make_run(t ? t->name : shared_text(label), stored);
         r->set_addressed();
         if (in_history && t && t->past) {
             result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};
@@ -512,13 +522,14 @@ PUSHER_DECL receipt core::publish_to(
     return result;
 }
 
-PUSHER_DECL receipt
-core::broadcast(std::string_view label, std::string_view payload, const publish_options& o) {
+PUSHER_DECL receipt core::broadcast(
+    std::string_view label, std::string_view payload, const publish_options& o, const id_owner* by,
+    const stored_at* stored) {
     std::vector<subscriber_ptr> everyone;
     for (const auto& s : slots_)
         if (s && s->listed)
             everyone.push_back(s);
-    return publish_to(std::move(everyone), label, payload, o, {});
+    return publish_to(std::move(everyone), label, payload, o, {}, by, stored);
 }
 
 PUSHER_DECL receipt core::push_to(

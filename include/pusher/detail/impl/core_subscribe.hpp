@@ -139,6 +139,7 @@ PUSHER_DECL topic_state& core::add_topic(std::string_view name, const history_pa
         const auto epoch =
             text_hash(params_.sequence_epoch)(name) ^ (forgotten_histories_ + 1) * 0x9E3779B97F4A7C15U;
         t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
+        t.past->stored.on = keep.durable && keeper_;
     }
     return t;
 }
@@ -415,7 +416,7 @@ PUSHER_DECL subscribe_result core::subscribe(
     else if (!is_valid_type(o.type))
         ec = errc::invalid_type;
     else if (
-        (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
+        restoring_ || (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
         (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
         ec = errc::unsupported;
     else if (!o.durable.empty())

@@ -210,6 +210,8 @@ PUSHER_DECL void stream_link::wind_up() {
     owner()->at_ending();
     if (phase_ != phase::open || blocked_ || control_)
         return;
+    if (owner()->owes_answers())
+        return;
     if (owner()->caught_up())
         over(errc::peer_closed);
     else
