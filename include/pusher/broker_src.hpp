@@ -12,6 +12,7 @@
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
 #include <pusher/detail/impl/journal.hpp>

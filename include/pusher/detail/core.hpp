@@ -6,6 +6,7 @@
 #include <pusher/detail/durable.hpp>
 #include <pusher/detail/filter_table.hpp>
 #include <pusher/detail/recent_ids.hpp>
+#include <pusher/detail/stored_state.hpp>
 #include <pusher/detail/subscriber.hpp>
 #include <pusher/detail/timer_queue.hpp>
 #include <pusher/detail/topic_table.hpp>
@@ -68,14 +69,18 @@ struct stored_at {
     steady_time born;
 };
 
-/// Keeps histories in a store, and so is told what leaves them. It must not call the core from inside.
-class history_keeper {
+/// Keeps histories in a store, and so is told what leaves them, and what else is to be kept. It must not call
+/// the core from inside.
+class store_keeper {
 public:
     virtual void at_trim(topic_state& t) = 0;
     virtual void at_forget(const topic_state& t) = 0;
+    /// What is kept by a key has changed. \param value nothing: there is none any more. \param soon not only
+    /// with what is stored next.
+    virtual void at_value(std::string key, std::optional<std::string> value, bool soon) = 0;
 
 protected:
-    ~history_keeper() = default;
+    ~store_keeper() = default;
 };
 
 /// Topics, subscriptions and fan-out: everything that a broker does between its sockets, without any.
@@ -161,7 +166,7 @@ public:
     // ---- histories that a store keeps too: impl/core_store.hpp
 
     /// From now on what `history_params::durable` asks for counts; null: not any more.
-    void keep_in(history_keeper* k) noexcept { keeper_ = k; }
+    void keep_in(store_keeper* k) noexcept { keeper_ = k; }
     [[nodiscard]] bool kept_in_store(std::string_view topic);
     /// The topic of a message that is to be stored and then published, held until `leave_topic`. Null: it is
     /// refused, as the receipt says, or was published before.
@@ -195,6 +200,8 @@ public:
         return recent_ids_.enabled() ? params_.idempotency.age : std::chrono::milliseconds(-1);
     }
     void count_repeat() noexcept { ++counters_.repeated; }
+    /// What was kept by a key, once all histories are restored. \return why it is none.
+    error_code restore_value(std::string_view key, std::string_view value);
     /// Takes it all back.
     void forget_restored();
     /// Nothing may be subscribed to while histories are being restored.
@@ -444,8 +451,8 @@ private:
         if (account_->bytes > params_.memory_bytes)
             schedule();
     }
-    void shed(topic_state& t);
-    void shed(queue_subscriber& s);
+    bool shed(topic_state& t);
+    bool shed(queue_subscriber& s);
     void count_drop(drop_cause why);
     void count_drop(const subscriber_base& s, std::string_view topic, drop_cause why) {
         count_drop(why);
@@ -532,8 +539,19 @@ private:
     durable_cursor* durable_of(const subscriber_base& s, std::size_t sub) const noexcept;
     void erase_durable(durable_cursor& d);
     std::size_t erase_durable(durable_subscriber& d);
-    void changed(const durable_cursor&) {}
-    void erased(const durable_cursor&) {}
+
+    // what a store keeps besides histories: impl/core_state.hpp
+    [[nodiscard]] steady_time steady_of(wall_time t) const;
+    [[nodiscard]] wall_time wall_of(steady_time t) const;
+    [[nodiscard]] stored_durable stored(const durable_cursor& c) const;
+    void changed(const durable_cursor& c, bool soon);
+    void erased(const durable_cursor& c);
+    void store_failure(
+        char kind, std::uint64_t number, const run& r, std::uint32_t index, const addressee& who,
+        const failure_state& state, wall_time when);
+    void forget_failure(char kind, std::uint64_t number);
+    error_code restore_durable(std::string_view key, std::string_view value);
+    error_code restore_failure(std::string_view key, std::string_view value);
 
     // failed deliveries: impl/core_failure.hpp
 
@@ -554,7 +572,7 @@ private:
     next_step climb(
         failure_state& f, const run& r, std::uint32_t index, const subscriber_info& who,
         const std::exception_ptr& exception, bool may_wait);
-    void raise(const failure::alarm& a, failed_delivery f);
+    void raise(const failure_ladder& of, const failure::alarm& a, failed_delivery f);
     template <class F>
     void call_host(const subscriber_info& who, std::string_view topic, F&& f);
     std::chrono::milliseconds spread(std::chrono::milliseconds delay, double jitter);
@@ -564,8 +582,11 @@ private:
     bool fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
     void fail_sent(queue_subscriber& s);
     void fail_unread(queue_subscriber& s);
-    bool reached_otherwise(const queue_subscriber& s, const run& r, std::uint32_t index) const;
+    bool
+    reached_otherwise(const queue_subscriber& s, const run& r, std::uint32_t index, failure_cause why) const;
+    bool cursor_has(const subscriber_base& s, const run& r, std::uint32_t index) const;
     bool cursor_brings(const subscriber_base& s, const run& r, std::uint32_t index) const;
+    parcel* kept_already(const shared_text& uid, std::uint64_t sequence) const;
     std::unique_ptr<parcel> take(parcel& p);
     void keep(std::unique_ptr<parcel> p, steady_time due);
     void step(parcel& p);
@@ -576,18 +597,23 @@ private:
     template <class F>
     std::size_t take_parked(std::string_view uid, std::string_view topic, F&& f);
     void lose(std::unique_ptr<parcel> p, drop_cause why);
-    void offer(const mailbox& box);
+    void offer();
     void expect_mail(subscriber_base& s);
     bool is_for(const parcel& p, const subscriber_base& s) const;
     void deliver_mail(queue_subscriber& s);
     void take_back(queue_subscriber& s);
+    void come_back(parcel& p);
+    void taken(subscriber_base& s, const run& r, std::uint32_t index);
+    void acknowledge_returned(const subscriber_base& s, std::string_view topic, std::uint64_t offset);
     parcel* returned_parcel(const subscriber_base& s, const run& r, std::uint32_t index) const;
     void cannot_get(const subscriber_base& s, parcel& p);
     void forget_returned(subscriber_base& s, const run& r, std::uint32_t index);
     void forget_resumed(
-        const subscriber_base& s, std::string_view topic, const std::optional<topic_position>& after,
-        std::optional<std::uint64_t> after_sequence);
-    void shed(mailbox& box);
+        const subscriber_base& s, std::string_view topic, std::string_view type,
+        const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence);
+    bool shed(mailbox& box);
+    bool shed(handler_subscriber& s);
+    run_ptr copy_of(const message& m) const;
 
     void fail_call(handler_subscriber& s, const message& m);
     void hold(handler_subscriber& s, const message& m);
@@ -600,7 +626,7 @@ private:
     schedule_function schedule_;
     void* context_;
     observer* observer_ = nullptr;
-    history_keeper* keeper_ = nullptr;
+    store_keeper* keeper_ = nullptr;
     topic_table topics_;
     filter_table filters_;
     std::vector<group*> groups_;
@@ -630,13 +656,16 @@ private:
     boost::unordered_flat_map<std::string_view, std::unique_ptr<mailbox>, text_hash> mailboxes_{
         0, text_hash(params_.hash_seed)}; ///< by uid; the keys view the boxes' own
     std::size_t parcels_ = 0;
+    std::size_t keeps_for_ = 0;       ///< mailboxes with parcels that wait, or are parked
+    std::vector<shared_text> offers_; ///< uids
     boost::unordered_flat_map<std::string, std::unique_ptr<durable_subscriber>, text_hash> durables_{
         0, text_hash(params_.hash_seed)};
     std::size_t durable_cursors_ = 0;
     std::deque<dead_entry> dead_letters_;
     std::size_t dead_letter_bytes_ = 0;
-    std::uint64_t last_dead_letter_ = 0;
+    std::uint64_t last_failure_ = 0; ///< number of a parked message or dead letter
     struct alarm_limit {
+        failure_ladder of;
         steady_time next{};
         std::uint64_t suppressed = 0;
     };
@@ -671,6 +700,7 @@ private:
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
 #endif

@@ -68,6 +68,10 @@ public:
         bytes += r->bytes();
         messages.push_back(std::move(r));
     }
+    void add_first(run_ptr r) {
+        bytes += r->bytes();
+        messages.push_front(std::move(r));
+    }
     void pop_front() {
         bytes -= messages.front()->bytes();
         messages.pop_front();
@@ -99,45 +103,58 @@ public:
     std::uint32_t index;
     addressee who;
     failure_state state;
-    steady_time until{};      ///< while it is parked
+    steady_time until{};      ///< its next step, or the end of its parking
+    std::uint64_t number = 0; ///< by which a store keeps it; 0: none does
     std::uint64_t out = 0;    ///< the subscriber in whose outbox it is again; 0: none
     std::uint64_t not_to = 0; ///< a subscriber that cannot get it
     bool parked = false;
+    bool limited = false; ///< it counts against the limits of parking
 };
 
 /// What is kept for one uid, in publish order.
 struct mailbox {
     shared_text uid;
-    std::vector<std::unique_ptr<parcel>> parcels;
+    std::deque<std::unique_ptr<parcel>> parcels;
     std::size_t bytes = 0;
+    std::size_t limited = 0;       ///< parcels that wait, or are parked
+    std::size_t limited_bytes = 0; ///< the same in bytes
+    bool offered = false;          ///< those who are here are to look into it
 
-    parcel& add(std::unique_ptr<parcel> p) {
+    void add(std::unique_ptr<parcel> p) {
         bytes += p->size();
-        auto& added = *p;
         const auto at = std::upper_bound(
             parcels.begin(), parcels.end(), p->sequence(),
             [](std::uint64_t sequence, const auto& other) { return sequence < other->sequence(); });
         parcels.insert(at, std::move(p));
-        return added;
     }
 
     [[nodiscard]] std::unique_ptr<parcel> take(const parcel& p) {
         const auto at = std::find_if(
-            parcels.begin(), parcels.end(), [&](const auto& other) { return other.get() == &p; });
+            first(p.sequence()), parcels.end(), [&](const auto& other) { return other.get() == &p; });
         auto taken = std::move(*at);
         bytes -= taken->size();
         parcels.erase(at);
         return taken;
     }
 
-    [[nodiscard]] parcel* find_out(std::uint64_t to, std::uint64_t sequence) const noexcept {
-        const auto at = std::lower_bound(
-            parcels.begin(), parcels.end(), sequence,
-            [](const auto& p, std::uint64_t wanted) { return p->sequence() < wanted; });
-        for (auto p = at; p != parcels.end() && (*p)->sequence() == sequence; ++p)
+    [[nodiscard]] parcel* find(std::uint64_t sequence) {
+        const auto at = first(sequence);
+        return at != parcels.end() && (*at)->sequence() == sequence ? at->get() : nullptr;
+    }
+
+    /// The one that is in the outbox of a subscriber.
+    [[nodiscard]] parcel* find_out(std::uint64_t to, std::uint64_t sequence) {
+        for (auto p = first(sequence); p != parcels.end() && (*p)->sequence() == sequence; ++p)
             if ((*p)->out == to)
                 return p->get();
         return nullptr;
+    }
+
+private:
+    std::deque<std::unique_ptr<parcel>>::iterator first(std::uint64_t sequence) {
+        return std::lower_bound(
+            parcels.begin(), parcels.end(), sequence,
+            [](const auto& p, std::uint64_t wanted) { return p->sequence() < wanted; });
     }
 };
 

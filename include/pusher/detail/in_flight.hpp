@@ -49,7 +49,15 @@ public:
             sent_.pop_front();
             next_ -= next_ != 0 ? 1 : 0;
         }
+        if (any)
+            state = {}; // the next has its own attempts
         return any;
+    }
+
+    [[nodiscard]] bool contains(std::uint64_t offset) const noexcept {
+        const auto at = std::lower_bound(
+            sent_.begin(), sent_.end(), offset, [](const entry& e, std::uint64_t o) { return e.offset < o; });
+        return at != sent_.end() && at->offset == offset;
     }
 
     /// It was lost: nothing of it is waited for. \return whether it was here
@@ -60,6 +68,8 @@ public:
             return false;
         if (static_cast<std::size_t>(at - sent_.begin()) < next_)
             --next_;
+        if (at == sent_.begin())
+            state = {};
         sent_.erase(at);
         return true;
     }

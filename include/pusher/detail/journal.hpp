@@ -29,7 +29,7 @@ namespace pusher::inline v0::detail {
 ///
 /// It is driven like the core: it asks `schedule` for one call of `work` from the event loop, and what stores
 /// report is dealt with there, never from inside a store.
-class journal final : public history_keeper {
+class journal final : public store_keeper {
 public:
     using schedule_function = void (*)(void*);
     using answer = std::function<void(const receipt&)>;
@@ -93,8 +93,10 @@ public:
     /// Everything that waits is told `stopped`, and the store is closed.
     void stop();
 
-    /// Whether something is to be removed from the store.
-    [[nodiscard]] bool has_trims() const noexcept { return !dirty_.empty() || !erased_.empty(); }
+    /// Whether something is to be changed in the store that nobody waits for.
+    [[nodiscard]] bool has_trims() const noexcept {
+        return !dirty_.empty() || !erased_.empty() || !values_.empty();
+    }
     [[nodiscard]] bool idle() const noexcept { return waiting_messages_ == 0 && !in_flight_; }
     [[nodiscard]] std::size_t waiting_messages() const noexcept { return waiting_messages_; }
     [[nodiscard]] std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
@@ -160,6 +162,7 @@ private:
 
     void at_trim(topic_state& t) override;
     void at_forget(const topic_state& t) override;
+    void at_value(std::string key, std::optional<std::string> value, bool soon) override;
 
     void commit_next();
     void settle(error_code ec);
@@ -194,6 +197,9 @@ private:
     std::size_t waiting_bytes_ = 0;
     std::vector<shared_text> dirty_;  ///< topics
     std::vector<std::string> erased_; ///< logs
+    using changed_values = boost::unordered_flat_map<std::string, std::optional<std::string>>;
+    changed_values values_;       ///< by key, the latest
+    changed_values batch_values_; ///< those that the store has
     std::uint64_t next_order_ = 1;
     std::optional<error_code> result_; ///< of the batch
     counts counts_;

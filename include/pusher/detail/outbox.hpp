@@ -140,6 +140,9 @@ public:
 
     [[nodiscard]] std::size_t messages() const noexcept { return messages_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    /// The same without those that had failed before, which have a bound of their own.
+    [[nodiscard]] std::size_t limited_messages() const noexcept { return messages_ - returned_messages_; }
+    [[nodiscard]] std::size_t limited_bytes() const noexcept { return bytes_ - returned_bytes_; }
     [[nodiscard]] std::size_t reply_bytes() const noexcept { return replies_.size() - replies_taken_; }
     /// What replies take in memory, those that are gone included.
     [[nodiscard]] std::size_t reply_capacity() const noexcept { return replies_.capacity(); }
@@ -148,13 +151,13 @@ public:
     [[nodiscard]] bool has_gaps() const noexcept { return !gaps_.empty(); }
     [[nodiscard]] bool empty() const noexcept { return slices_.empty() && gaps_.empty() && cut_.empty(); }
     [[nodiscard]] bool over(const outbox_params& limits) const noexcept {
-        return messages_ - returned_messages_ > limits.messages || bytes_ - returned_bytes_ > limits.bytes;
+        return limited_messages() > limits.messages || limited_bytes() > limits.bytes;
     }
     /// Over seven eighths of them, with more than one message.
     [[nodiscard]] bool nearly_over(const outbox_params& limits) const noexcept {
-        const auto messages = messages_ - returned_messages_;
+        const auto messages = limited_messages();
         return messages > 1 && (messages > limits.messages - limits.messages / 8 ||
-                                bytes_ - returned_bytes_ > limits.bytes - limits.bytes / 8);
+                                limited_bytes() > limits.bytes - limits.bytes / 8);
     }
 
     /// Takes the oldest or the newest message out. False: there is none.
@@ -264,6 +267,14 @@ public:
     /// Takes out what has expired. \param dropped as above.
     template <class Dropped>
     void expire(steady_time now, Dropped&& dropped);
+
+    /// Takes out those that had failed before.
+    void forget_returned() {
+        if (returned_messages_ != 0)
+            take_out(
+                [](const run&, std::uint32_t, handling as) { return as == handling::returned; },
+                [](const run&, std::uint32_t) {});
+    }
 
     /// When and of which life of the broker what is written is.
     struct moment {

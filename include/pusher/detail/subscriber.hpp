@@ -52,6 +52,7 @@ struct cursor {
     std::uint64_t next_sequence; ///< of that message; 0: not looked up
     std::uint64_t born;          ///< the broker's sequence when it subscribed
     std::uint64_t owed;          ///< offset from which on what it does not get is a loss
+    std::uint64_t from;          ///< offset of the first that it read
     shared_text type;
     std::unique_ptr<in_flight> sent{}; ///< of a subscription that acknowledges; it never goes live
     durable_cursor* durable = nullptr; ///< that it reads for

@@ -7,6 +7,7 @@
 #include "catch.hpp"
 #include "core_script.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -836,6 +837,275 @@ TEST_CASE("failure: memory that is short is taken from the mailboxes too", "[cor
         200 - 1);
 }
 
+TEST_CASE("failure: a rung may end, or rename, whom it is told of", "[core]") {
+    core_script* script = nullptr;
+    pusher::detail::subscriber_base* who = nullptr;
+    texts uids;
+    const bool ends = GENERATE(false, true);
+    core_script s(with(failure_ladder(
+        failure::alarm{
+            [&](const failed_delivery&) {
+                if (ends)
+                    script->core.remove(*who);
+                else
+                    script->core.bind(*who, "somebody else altogether");
+            },
+            0ms},
+        failure::decide{[&](const failed_delivery& f) {
+            uids.emplace_back(f.who.uid);
+            CHECK_THROWS_AS(std::rethrow_exception(f.exception), std::runtime_error);
+            return failure::next();
+        }},
+        failure::persist{})));
+    script = &s;
+    auto h = s.handler([](const pusher::message&) { throw std::runtime_error("no"); });
+    s.core.bind(*h, "a name that is too long to be kept inside");
+    who = h.get();
+    s.subscribe(h, "t");
+    h = nullptr;
+    publish(s, "t", 1, 2);
+    pass(s);
+    CHECK(uids.front() == "a name that is too long to be kept inside");
+    CHECK(dead(s).size() == (ends ? 0 : 2));
+}
+
+TEST_CASE("failure: a handler that requeues and throws loses neither", "[core]") {
+    core_script* script = nullptr;
+    core_script s(with(failure_ladder(retry(1), failure::persist{})));
+    script = &s;
+    int throws = 2;
+    auto h = s.handler([&](const pusher::message& m) {
+        if (m.payload() == "2" && !script->core.dead_letters().empty()) {
+            error_code ec;
+            script->core.requeue_dead_letter(script->core.dead_letters().front().number, ec);
+            CHECK(!ec);
+            throw 1;
+        }
+        if (m.payload() == "1" && throws-- > 0)
+            throw 1;
+    });
+    s.subscribe(h, "t");
+    publish(s, "t", 1, 1);
+    pass(s);
+    pass(s, 1s);
+    REQUIRE(dead(s) == texts{"t=1"});
+    h->take();
+    publish(s, "t", 2, 3);
+    pass(s);
+    pass(s, 1s);
+    CHECK(h->take() == texts{"t=2", "~t=2", "t=1", "t=3"});
+    CHECK(dead(s).empty());
+}
+
+TEST_CASE("failure: what waits for another connection is not passed by a resume", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{}), 10));
+    text_encoding small;
+    small.longest = 1;
+    auto ann = s.queue();
+    ann->remote = true;
+    s.core.attach(*ann, small, ann->link);
+    s.core.bind(*ann, "ann");
+    s.subscribe(ann, "h");
+    s.publish("h", "1");
+    s.publish("h", "long");
+    s.publish("h", "3");
+    s.settle();
+    pass(s);
+    CHECK(ann->link.frames() == texts{"h@1=1", "h@3=3"});
+    lose_connection(s, ann);
+    auto wide = join(s, "ann");
+    pusher::subscribe_options o;
+    o.resume = pusher::topic_position{s.core.find_topic("h")->past->epoch(), 3};
+    s.subscribe(wide, "h", o);
+    s.settle();
+    CHECK(wide->link.frames() == texts{"~h@2=long"});
+}
+
+TEST_CASE("failure: if no session of a user can carry it, it is kept", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{})));
+    text_encoding small;
+    small.longest = 1;
+    std::vector<peer_ptr> both;
+    for (int n = 0; n != 2; ++n) {
+        both.push_back(s.queue());
+        both.back()->remote = true;
+        s.core.attach(*both.back(), small, both.back()->link);
+        s.core.bind(*both.back(), "ann");
+        s.subscribe(both.back(), "t");
+    }
+    s.publish("t", "long");
+    s.settle();
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"t=long"}); // once
+    CHECK(s.core.counters().dropped_undeliverable == 0);
+}
+
+TEST_CASE(
+    "failure: a subscriber in process that goes, or is another's, leaves what it has not taken", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{})));
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "t");
+    block(ann);
+    publish(s, "t", 1, 2);
+    lose_connection(s, ann);
+    pass(s);
+    auto here = s.queue();
+    s.core.bind(*here, "ann");
+    s.subscribe(here, "t");
+    s.settle();
+    REQUIRE(here->box->messages() == 2);
+    SECTION("it goes") { s.core.remove(*here); }
+    SECTION("it is nobody") { s.core.bind(*here, ""); }
+    SECTION("it is bob") {
+        s.core.bind(*here, "bob");
+        CHECK(s.take(here).empty());
+    }
+    SECTION("it is ann, as before") {
+        s.core.bind(*here, "ann");
+        s.settle();
+        CHECK(s.take(here) == texts{"~t=1", "~t=2"});
+        CHECK(s.core.parked() == 0);
+        return;
+    }
+    s.settle();
+    CHECK(parked(s, "ann") == texts{"t=1", "t=2"});
+    auto again = join(s, "ann");
+    s.subscribe(again, "t");
+    s.settle();
+    CHECK(again->link.frames() == texts{"~t=1", "~t=2"});
+    CHECK(s.core.parked() == 0);
+}
+
+TEST_CASE("failure: what the history was to bring instead is not lost with the connection", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{}), 10));
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "h");
+    block(ann);
+    publish(s, "h", 1, 5);
+    lose_connection(s, ann);
+    pass(s);
+    auto again = join(s, "ann");
+    block(again);
+    s.core.reply(*again, "x\n"); // it takes nothing of it
+    s.settle();
+    pusher::subscribe_options o;
+    o.history = 5;
+    s.subscribe(again, "h", o);
+    s.settle();
+    lose_connection(s, again);
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"h@1=1", "h@2=2", "h@3=3", "h@4=4", "h@5=5"});
+}
+
+TEST_CASE("failure: limits of parking do not change what the ladder says", "[core]") {
+    alarms a;
+    auto p = with(failure_ladder(a.rung(), failure::drop{}));
+    p.parking.messages = 2;
+    p.parking.users = 1;
+    core_script s(p);
+    for (const auto* uid : {"", "", "ann", "bob"}) {
+        auto who = join(s, uid);
+        s.subscribe(who, "t");
+        block(who);
+        publish(s, "t", 1, 5);
+        lose_connection(s, who);
+    }
+    pass(s);
+    CHECK(a.take().size() == 20);
+    CHECK(s.core.counters().dropped_failed == 20);
+    CHECK(dead(s).empty());
+}
+
+TEST_CASE("failure: attempts are counted once, and asking again costs none", "[core]") {
+    alarms a;
+    core_script s(with(failure_ladder(retry(3, 1s, 1), a.rung(), failure::persist{})));
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "t");
+    block(ann);
+    publish(s, "t", 1, 1);
+    lose_connection(s, ann);
+    pass(s);
+    for (int n = 0; n != 5; ++n) {
+        CHECK(s.core.requeue_parked("ann", "") == 1);
+        pass(s);
+    }
+    auto again = join(s, "ann");
+    s.subscribe(again, "t");
+    block(again);
+    s.settle();
+    lose_connection(s, again);
+    pass(s);
+    for (int n = 0; n != 3; ++n) {
+        CHECK(a.take().empty());
+        pass(s, 1s);
+    }
+    CHECK(a.take() == texts{"t=1 for ann: disconnected, 4 attempts, 0 suppressed"});
+}
+
+TEST_CASE("failure: memory that is short ends, also with what comes back in the way", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}));
+    p.memory_bytes = 100'000;
+    p.parking.bytes = 1'000'000;
+    core_script s(p);
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "t");
+    block(ann);
+    for (int n = 0; n != 10; ++n)
+        s.publish("t", std::string(7000, 'x'));
+    s.settle();
+    lose_connection(s, ann);
+    pass(s);
+    auto again = join(s, "ann");
+    block(again);
+    s.subscribe(again, "t");
+    s.settle();
+    s.publish("t", std::string(60'000, 'y'));
+    s.settle(); // it does
+    CHECK(again->box);
+}
+
+TEST_CASE("failure: memory is taken from what is held for a handler, and from nobody else", "[core]") {
+    auto p = with(failure_ladder(retry(3, 1h), failure::drop{}));
+    p.memory_bytes = 100'000;
+    core_script s(p);
+    auto h = s.handler([](const pusher::message&) { throw 1; });
+    s.subscribe(h, "t");
+    auto innocent = s.session();
+    s.subscribe(innocent, "u");
+    block(innocent);
+    s.publish("u", "x");
+    for (int n = 0; n != 30; ++n) {
+        s.publish("t", std::string(7000, 'x'));
+        s.settle();
+    }
+    pass(s);
+    s.publish("u", "y");
+    s.settle();
+    CHECK(s.core.memory() <= 100'000);
+    CHECK(innocent->overflows == 0);
+    CHECK(innocent->box->messages() == 2);
+    CHECK(s.core.counters().dropped_memory > 0);
+}
+
+TEST_CASE("failure: a time to live goes on while a message is held", "[core]") {
+    core_script s(with(failure_ladder(retry(1, 1s), failure::drop{})));
+    int throws = 1;
+    auto h = s.handler([&](const pusher::message&) {
+        if (throws-- > 0)
+            throw 1;
+    });
+    s.subscribe(h, "t");
+    s.publish("t", "1");
+    pusher::publish_options o;
+    o.ttl = 900ms;
+    s.core.publish("t", "2", o);
+    s.settle();
+    pass(s);
+    pass(s, 1s);
+    CHECK(h->take() == texts{"t=1", "~t=1", "!t 1"});
+    CHECK(s.core.counters().dropped_expired == 1);
+}
+
 // ---- acknowledgements
 
 namespace {
@@ -913,6 +1183,59 @@ TEST_CASE("failure: what is not acknowledged in time is sent again when the ladd
         CHECK(again->link.frames() == texts{"h@2=2", "h@3=3"});
         CHECK(s.core.parked() == 0);
     }
+}
+
+TEST_CASE("failure: what another session has, acknowledged too, is not kept for the user", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{}), 10));
+    auto one = acknowledging(s, "ann");
+    auto two = acknowledging(s, "ann");
+    publish(s, "h", 1, 3);
+    acknowledge(s, two, 2);
+    lose_connection(s, one);
+    pass(s);
+    CHECK(s.core.parked() == 0);
+    CHECK(two->link.frames() == texts{"h@1=1", "h@2=2", "h@3=3"});
+    lose_connection(s, two);
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"h@3=3"});
+}
+
+TEST_CASE("failure: what comes back to who acknowledges is kept until it has", "[core]") {
+    const failure_ladder persist{failure::persist{}};
+    core_script s(with(failure_ladder(), 10));
+    auto ann = acknowledging(s, "ann", &persist);
+    publish(s, "h", 1, 2);
+    lose_connection(s, ann);
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"h@1=1", "h@2=2"});
+    auto again = acknowledging(s, "ann", &persist);
+    CHECK(again->link.frames() == texts{"~h@1=1", "~h@2=2"});
+    acknowledge(s, again, 1);
+    lose_connection(s, again);
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"h@2=2"});
+}
+
+TEST_CASE("failure: what expires while it waits to be sent again does not stop what follows", "[core]") {
+    core_script s(with(failure_ladder(retry(3, 5s), failure::persist{}), 10));
+    auto ann = acknowledging(s, "ann");
+    auto typed = pusher::subscribe_options();
+    typed.acknowledge = true;
+    typed.type = "x";
+    s.subscribe(ann, "h", typed);
+    pusher::publish_options o;
+    o.type = "x";
+    o.ttl = 1500ms;
+    s.core.publish("h", "1", o);
+    s.settle();
+    CHECK(ann->link.frames() == texts{"h:x@1=1"});
+    pass(s, 1s); // both are late, and wait
+    pass(s, 5s);
+    s.settle();
+    publish(s, "h", 2, 2);
+    pass(s, 30s);
+    const auto got = ann->link.frames();
+    CHECK(std::count(got.begin(), got.end(), "h@2=2") == 1);
 }
 
 TEST_CASE("failure: what a history was still to bring is kept too", "[core]") {

@@ -25,13 +25,13 @@ core::acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offs
         return;
     for (const auto& c : s.catching->cursors)
         if (c->sent && c->topic == t && c->sent->acknowledge(offset)) {
-            c->sent->state = {};
             watch(*c);
             if (c->durable) {
                 c->durable->offset = std::max(c->durable->offset, offset);
-                changed(*c->durable);
+                changed(*c->durable, false);
             }
         }
+    acknowledge_returned(s, topic, offset);
     schedule_catchup(s);
 }
 
@@ -66,7 +66,8 @@ PUSHER_DECL void core::late(in_flight& sent) {
             // The host may do anything meanwhile.
             const subscriber_ptr alive(&s);
             const auto oldest = sent.oldest().offset;
-            step = climb(state, *r, at.index, s.info(), nullptr, true);
+            const auto who = addressee::of(s.info(), s.uid);
+            step = climb(state, *r, at.index, who.info(), nullptr, true);
             const auto is_same = [&](const auto& other) {
                 return other.get() == &c && other->sent.get() == &sent && !sent.empty() &&
                        sent.oldest().offset == oldest;
@@ -92,7 +93,7 @@ PUSHER_DECL void core::late(in_flight& sent) {
 /// The oldest message is not waited for any more; the next one is.
 PUSHER_DECL void
 core::lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t index, next_step::kind what) {
-    const auto state = std::exchange(c.sent->state, {});
+    const auto state = c.sent->state;
     c.sent->forget(c.sent->oldest().offset);
     watch(c);
     schedule_catchup(s);
@@ -101,7 +102,10 @@ core::lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t 
     p->state = state;
     p->not_to = s.id; // it is here, and does not answer
     switch (what) {
-    case next_step::kind::park: return park(std::move(p));
+    case next_step::kind::park:
+        if (reached_otherwise(s, *r, index, state.why))
+            return lose(std::move(p), drop_cause::failed); // it alone has not got it
+        return park(std::move(p));
     case next_step::kind::drop: return lose(std::move(p), drop_cause::failed);
     case next_step::kind::give_up: return bury(std::move(p));
     default: return;
@@ -114,8 +118,8 @@ PUSHER_DECL void core::forget_sent(subscriber_base& s, const run& r, std::uint32
         return;
     for (const auto& c : s.catching->cursors)
         if (c->sent && c->topic->name.view() == r.topic().view() && c->sent->forget(r.offset_of(index))) {
-            if (c->sent->empty())
-                timer_queue::cancel(*c->sent);
+            if (!c->sent->state.waits) // another than the oldest, which waits to be sent again
+                watch(*c);
             schedule_catchup(s);
         }
 }
@@ -160,7 +164,8 @@ PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor&
     }
     for_repeating(s, c, [this](in_flight& sent, std::uint64_t offset) {
         sent.forget(offset);
-        watch(*sent.of);
+        if (!sent.state.waits)
+            watch(*sent.of);
     });
     return std::nullopt;
 }

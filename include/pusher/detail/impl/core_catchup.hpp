@@ -201,12 +201,12 @@ PUSHER_DECL bool core::spill_newest(queue_subscriber& s) {
     const auto born = r->at(index).sequence - 1;
     s.box->drop_newest([](const run&, std::uint32_t) {});
     if (known) {
-        known->next = known->owed = offset;
+        known->next = known->owed = known->from = offset;
         known->next_sequence = 0;
         known->born = born;
     } else {
-        start_cursor(
-            std::make_unique<cursor>(cursor{&s, t, cursor::no_group, false, offset, 0, born, offset, {}}));
+        start_cursor(std::make_unique<cursor>(
+            cursor{&s, t, cursor::no_group, false, offset, 0, born, offset, offset, {}}));
     }
     return true;
 }

@@ -50,7 +50,7 @@ PUSHER_DECL void core::read_for_durable(cursor& c, std::string_view name, std::u
         d->offset = std::min(d->offset, offset);
     else
         d->offset = d->sent = offset;
-    changed(*d);
+    changed(*d, true);
 }
 
 /// A cursor that reads for a durable subscription ends; the subscription stays.
@@ -60,11 +60,12 @@ PUSHER_DECL void core::leave_durable(cursor& c) {
         return;
     d->reader = nullptr;
     auto& of = *d->of;
-    changed(*d);
     if (std::any_of(of.cursors.begin(), of.cursors.end(), [](const auto& other) { return other->reader; }))
         return;
     of.holder = 0;
     of.left = params_.steady();
+    for (const auto& other : of.cursors)
+        changed(*other, true);
     due_.arm(of, of.left + params_.durable.expiry);
     schedule();
 }

@@ -38,12 +38,13 @@ void core::call_host(const subscriber_info& who, std::string_view topic, F&& f) 
     run_deferred();
 }
 
-PUSHER_DECL void core::raise(const failure::alarm& a, failed_delivery f) {
+PUSHER_DECL void core::raise(const failure_ladder& of, const failure::alarm& a, failed_delivery f) {
     constexpr std::size_t most = 1024; // ladders of subscriptions come and go
     const auto now = params_.steady();
     if (alarms_.size() >= most)
-        boost::unordered::erase_if(alarms_, [&](const auto& entry) { return entry.second.next <= now; });
+        alarms_.clear();
     auto& limit = alarms_[&a];
+    limit.of = of; // so that no other rung comes to be at this address
     if (now < limit.next) {
         ++limit.suppressed;
         return;
@@ -83,7 +84,7 @@ PUSHER_DECL core::next_step core::climb(
             return {kind::wait, spread(std::chrono::milliseconds(std::llround(delay)), retry->jitter)};
         }
         if (const auto* const alarm = std::get_if<failure::alarm>(rung)) {
-            raise(*alarm, failed);
+            raise(ladder, *alarm, failed);
             continue;
         }
         if (const auto* const decide = std::get_if<failure::decide>(rung)) {
@@ -92,7 +93,9 @@ PUSHER_DECL core::next_step core::climb(
             if (verdict.what == failure::verdict::kind::settled)
                 return {kind::settled};
             if (verdict.what == failure::verdict::kind::again && may_wait)
-                return {kind::wait, std::max(verdict.delay, std::chrono::milliseconds(1))};
+                return {
+                    kind::wait, std::clamp<std::chrono::milliseconds>(
+                                    verdict.delay, std::chrono::milliseconds(1), std::chrono::hours(24))};
             continue;
         }
         return {std::holds_alternative<failure::drop>(*rung) ? kind::drop : kind::park};
@@ -113,43 +116,69 @@ PUSHER_DECL void core::run_due() {
 
 // ---- messages for who is not here
 
-/// Whether another session of the same uid has the message, or will get it.
-PUSHER_DECL bool core::reached_otherwise(const queue_subscriber& s, const run& r, std::uint32_t index) const {
-    bool reached = false;
-    if (s.uid.empty())
-        return reached;
+/// Whether another session of the same uid has the message, or will get it, as far as those that are here
+/// tell.
+PUSHER_DECL bool core::reached_otherwise(
+    const queue_subscriber& s, const run& r, std::uint32_t index, failure_cause why) const {
+    const auto found = s.uid.empty() ? uids_.end() : uids_.find(s.uid.view());
+    if (found == uids_.end())
+        return false;
     const auto& e = r.at(index);
-    for_each_of_uid(s.uid.view(), [&](const subscriber_base& other) {
-        if (&other == &s || other.what != subscriber_base::kind::queue ||
-            static_cast<const queue_subscriber&>(other).overflowed)
-            return;
+    const auto& slots = found->second.second;
+    return std::any_of(slots.begin(), slots.end(), [&](std::uint32_t slot) {
+        const auto& base = *slots_[slot];
+        if (&base == &s || base.what != subscriber_base::kind::queue)
+            return false;
+        const auto& other = static_cast<const queue_subscriber&>(base);
+        if (other.overflowed)
+            return false;
+        if (why == failure_cause::undeliverable && other.as &&
+            const_cast<run&>(r).encode(*other.as, params_.sequence_epoch).frame(index).empty())
+            return false; // nor can that one
         if (r.addressed())
-            reached = reached || (other.listed && other.bound_at < e.sequence);
-        else
-            reached = reached ||
-                      matches_live(other, r.topic().view(), r.type_of(index), e.publisher, e.sequence) ||
-                      cursor_brings(other, r, index);
+            return other.listed && other.bound_at < e.sequence;
+        return matches_live(other, r.topic().view(), r.type_of(index), e.publisher, e.sequence) ||
+               cursor_has(other, r, index);
     });
-    return reached;
 }
 
-/// Whether a cursor has yet to come to a message.
-PUSHER_DECL bool core::cursor_brings(const subscriber_base& s, const run& r, std::uint32_t index) const {
+/// Whether a cursor has brought a message, or will.
+PUSHER_DECL bool core::cursor_has(const subscriber_base& s, const run& r, std::uint32_t index) const {
     return s.catching && r.in_history() &&
            std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
                return c->topic->name.view() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
-                      c->next <= r.offset_of(index) && asks_for(*c, s, r, index);
+                      c->from <= r.offset_of(index) && asks_for(*c, s, r, index);
            });
+}
+
+/// Whether a cursor has yet to come to a message, which it then owes to its subscriber.
+PUSHER_DECL bool core::cursor_brings(const subscriber_base& s, const run& r, std::uint32_t index) const {
+    if (!s.catching || !r.in_history())
+        return false;
+    const auto offset = r.offset_of(index);
+    for (const auto& c : s.catching->cursors)
+        if (c->topic->name.view() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+            c->next <= offset && asks_for(*c, s, r, index)) {
+            c->owed = std::min(c->owed, offset);
+            return true;
+        }
+    return false;
 }
 
 /// A delivery failed: its ladder has the message from here on.
 /// \return false if it has none, or somebody else of the uid gets it.
 PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why) {
     const auto& ladder = ladder_for(s, r->topic().view(), r->type_of(index));
-    if (ladder.empty() || reached_otherwise(s, *r, index))
+    if (ladder.empty() || reached_otherwise(s, *r, index, why))
         return false;
-    // A history has the message anyway; else the few that failed must not hold the many that did not.
-    const bool whole = r->in_history() || r->size() == 1;
+    if (auto* const known = kept_already(s.uid, r->at(index).sequence)) {
+        if (why != failure_cause::disconnected)
+            known->not_to = s.id;
+        return true;
+    }
+    // A history has the message anyway; but the few that failed must not hold the many that did not.
+    constexpr std::size_t little = 16 * 1024;
+    const bool whole = r->size() == 1 || (r->in_history() && r->footprint() <= little);
     auto p = std::make_unique<parcel>(whole ? r : r->copy(index, index + 1), whole ? index : 0);
     p->who = addressee::of(s.info(), s.uid);
     p->state.ladder = ladder;
@@ -161,7 +190,6 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
 
 /// The same for what was sent and not acknowledged, and for what a history was still to bring.
 PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
-    take_back(s);
     if (!s.catching)
         return;
     fail_unread(s);
@@ -212,35 +240,62 @@ PUSHER_DECL std::unique_ptr<parcel> core::take(parcel& p) {
     auto& box = *p.in;
     auto taken = box.take(p);
     taken->in = nullptr;
+    if (std::exchange(taken->limited, false)) {
+        box.limited_bytes -= taken->size();
+        keeps_for_ -= --box.limited == 0 ? 1 : 0;
+    }
     timer_queue::cancel(*taken);
+    forget_failure(state_format::parked_key, std::exchange(taken->number, 0));
     --parcels_;
     if (box.parcels.empty())
         mailboxes_.erase(box.uid.view());
     return taken;
 }
 
-/// Keeps a message for a uid until somebody comes for it, or its time comes.
+/// The same message in the mailbox already: another session of the uid had failed to get it.
+PUSHER_DECL parcel* core::kept_already(const shared_text& uid, std::uint64_t sequence) const {
+    if (uid.empty() || mailboxes_.empty())
+        return nullptr;
+    const auto found = mailboxes_.find(uid.view());
+    return found == mailboxes_.end() ? nullptr : found->second->find(sequence);
+}
+
+/// Keeps a message for a uid until somebody comes for it, or its time comes. What is only to take its first
+/// step has a place whatever the limits are: its ladder says what becomes of it.
 PUSHER_DECL void core::keep(std::unique_ptr<parcel> p, steady_time due) {
-    const auto uid = p->who.uid;
-    auto found = mailboxes_.find(uid.view());
+    const bool limited = p->parked || p->state.waits;
+    auto found = mailboxes_.find(p->who.uid.view());
+    const bool more_users = limited && (found == mailboxes_.end() || found->second->limited == 0);
+    if (more_users && keeps_for_ >= params_.parking.users)
+        return bury(std::move(p));
     if (found == mailboxes_.end()) {
-        if (mailboxes_.size() >= params_.parking.users)
-            return bury(std::move(p));
         auto box = std::make_unique<mailbox>();
-        box->uid = uid.empty() ? shared_text("") : uid;
+        box->uid = p->who.uid.empty() ? shared_text("") : p->who.uid;
         const auto key = box->uid.view();
         found = mailboxes_.emplace(key, std::move(box)).first;
     }
     auto& box = *found->second;
+    if (p->parked && p->number == 0) {
+        p->number = ++last_failure_;
+        store_failure(
+            state_format::parked_key, p->number, *p->messages, p->index, p->who, p->state, wall_of(p->until));
+    }
     p->in = &box;
+    p->until = due;
+    p->limited = limited;
     due_.arm(*p, due);
+    if (limited) {
+        keeps_for_ += box.limited++ == 0 ? 1 : 0;
+        box.limited_bytes += p->size();
+    }
     box.add(std::move(p));
     ++parcels_;
-    offer(box);
-    while (box.parcels.size() > params_.parking.messages ||
-           (box.bytes > params_.parking.bytes && box.parcels.size() > 1)) {
-        const auto oldest =
-            std::find_if(box.parcels.begin(), box.parcels.end(), [](const auto& b) { return b->out == 0; });
+    if (limited && !std::exchange(box.offered, true))
+        offers_.push_back(box.uid);
+    while (box.limited > params_.parking.messages ||
+           (box.limited_bytes > params_.parking.bytes && box.limited > 1)) {
+        const auto oldest = std::find_if(
+            box.parcels.begin(), box.parcels.end(), [](const auto& b) { return b->limited && b->out == 0; });
         if (oldest == box.parcels.end())
             break; // they are on their way
         bury(take(**oldest));
@@ -273,6 +328,8 @@ PUSHER_DECL void core::step(parcel& due) {
 PUSHER_DECL void core::park(std::unique_ptr<parcel> p) {
     if (p->who.uid.empty())
         return bury(std::move(p));
+    if (kept_already(p->who.uid, p->sequence()))
+        return; // for the same user
     p->parked = true;
     p->until = params_.steady() + params_.parking.ttl;
     ++counters_.parked;
@@ -292,7 +349,11 @@ PUSHER_DECL void core::bury(std::unique_ptr<parcel> p) {
 /// Keeps a message that nobody tries to deliver any more, so that the host can look at it.
 PUSHER_DECL void core::bury(dead_entry d) {
     ++counters_.dead_letters;
-    d.number = ++last_dead_letter_;
+    d.number = ++last_failure_;
+    failure_state state;
+    state.why = d.why;
+    state.attempts = d.attempts;
+    store_failure(state_format::dead_key, d.number, *d.messages, d.index, d.who, state, d.when);
     if (observer_) {
         std::vector<header> headers;
         observer_->at_dead_letter(
@@ -308,6 +369,7 @@ PUSHER_DECL void core::bury(dead_entry d) {
 }
 
 PUSHER_DECL void core::forget_dead_letter(std::deque<dead_entry>::iterator at) {
+    forget_failure(state_format::dead_key, at->number);
     dead_letter_bytes_ -= at->messages->at(at->index).size();
     dead_letters_.erase(at);
 }
@@ -321,10 +383,14 @@ PUSHER_DECL void core::lose(std::unique_ptr<parcel> p, drop_cause why) {
         tell_gap(*s, gap_of(*p->messages, p->index));
 }
 
-/// Lets those of the uid who are here look into its mailbox.
-PUSHER_DECL void core::offer(const mailbox& box) {
-    if (!box.uid.empty())
-        for_each_of_uid(box.uid.view(), [&](subscriber_base& s) { expect_mail(s); });
+/// Lets those who are here look into the mailboxes of their uids, where something is new.
+PUSHER_DECL void core::offer() {
+    for (const auto offers = std::exchange(offers_, {}); const auto& uid : offers) {
+        if (const auto found = mailboxes_.find(uid.view()); found != mailboxes_.end())
+            found->second->offered = false;
+        if (!uid.empty())
+            for_each_of_uid(uid.view(), [&](subscriber_base& s) { expect_mail(s); });
+    }
 }
 
 PUSHER_DECL void core::expect_mail(subscriber_base& s) {
@@ -339,9 +405,7 @@ PUSHER_DECL bool core::is_for(const parcel& p, const subscriber_base& s) const {
     if (p.out != 0 || p.not_to == s.id)
         return false;
     const auto& r = *p.messages;
-    return r.addressed() ? s.listed : std::any_of(s.subs.begin(), s.subs.end(), [&](const sub_ref& ref) {
-        return matches(*groups_[ref.group], r.topic().view(), r.type_of(p.index));
-    });
+    return r.addressed() ? s.listed : governing(s, r.topic().view(), r.type_of(p.index)) != nullptr;
 }
 
 /// Puts what was kept for a subscriber's uid, and what it asks for, into its outbox. It stays in the mailbox
@@ -377,13 +441,24 @@ PUSHER_DECL void core::take_back(queue_subscriber& s) {
     const auto found = mailboxes_.find(s.uid.view());
     if (s.uid.empty() || found == mailboxes_.end())
         return;
-    for (const auto& p : found->second->parcels)
+    auto& box = *found->second;
+    bool any = false;
+    for (const auto& p : box.parcels)
         if (p->out == s.id) {
-            p->out = 0;
-            ++p->state.attempts;
-            due_.arm(*p, p->parked ? p->until : params_.steady());
+            any = true;
+            come_back(*p);
         }
-    offer(*found->second); // to the others of its uid
+    if (any && !std::exchange(box.offered, true)) // to the others of its uid
+        offers_.push_back(box.uid);
+    if (s.box)
+        s.box->forget_returned();
+}
+
+PUSHER_DECL void core::come_back(parcel& p) {
+    p.out = 0;
+    p.state.attempts += p.parked ? 1 : 0; // else that is counted when its time is over
+    due_.arm(p, p.until);
+    schedule();
 }
 
 PUSHER_DECL parcel* core::returned_parcel(const subscriber_base& s, const run& r, std::uint32_t index) const {
@@ -395,10 +470,35 @@ PUSHER_DECL parcel* core::returned_parcel(const subscriber_base& s, const run& r
 
 /// Its connection cannot carry what was kept for it: another one may.
 PUSHER_DECL void core::cannot_get(const subscriber_base& s, parcel& p) {
-    p.out = 0;
     p.not_to = s.id;
-    ++p.state.attempts;
-    due_.arm(p, p.parked ? p.until : params_.steady());
+    come_back(p);
+}
+
+/// A message that had failed has been taken. Where it is to be acknowledged, it stays until then.
+PUSHER_DECL void core::taken(subscriber_base& s, const run& r, std::uint32_t index) {
+    ++counters_.returned;
+    const auto acknowledges = [&](const auto& c) {
+        return c->sent && c->topic->name.view() == r.topic().view() && r.in_history() &&
+               c->topic->past->epoch() == r.epoch() && asks_for(*c, s, r, index);
+    };
+    if (!(s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), acknowledges)))
+        forget_returned(s, r, index);
+}
+
+PUSHER_DECL void
+core::acknowledge_returned(const subscriber_base& s, std::string_view topic, std::uint64_t offset) {
+    if (s.uid.empty() || mailboxes_.empty())
+        return;
+    const auto found = mailboxes_.find(s.uid.view());
+    if (found == mailboxes_.end())
+        return;
+    std::vector<parcel*> done;
+    for (const auto& p : found->second->parcels)
+        if (p->out == s.id && p->messages->topic().view() == topic && p->messages->in_history() &&
+            p->messages->offset_of(p->index) <= offset)
+            done.push_back(p.get());
+    for (auto* const p : done)
+        take(*p);
 }
 
 /// A message that had failed has been taken, or lost.
@@ -407,10 +507,11 @@ PUSHER_DECL void core::forget_returned(subscriber_base& s, const run& r, std::ui
         take(*p);
 }
 
-/// Who resumes says itself what it has: that is not kept for it any more.
+/// Who resumes says itself what it has: that is not kept for it any more; but for what its connections could
+/// not carry, which it can only have passed.
 PUSHER_DECL void core::forget_resumed(
-    const subscriber_base& s, std::string_view topic, const std::optional<topic_position>& after,
-    std::optional<std::uint64_t> after_sequence) {
+    const subscriber_base& s, std::string_view topic, std::string_view type,
+    const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence) {
     if ((!after && !after_sequence) || s.uid.empty() || mailboxes_.empty())
         return;
     const auto found = mailboxes_.find(s.uid.view());
@@ -419,7 +520,8 @@ PUSHER_DECL void core::forget_resumed(
     std::vector<parcel*> has;
     for (const auto& p : found->second->parcels) {
         const auto& r = *p->messages;
-        if (p->out == 0 && r.topic().view() == topic &&
+        const bool asked = r.topic().view() == topic && (type.empty() || type == r.type_of(p->index));
+        if (p->out == 0 && asked && p->state.why == failure_cause::disconnected &&
             (after ? r.in_history() && r.epoch() == after->epoch && r.offset_of(p->index) <= after->offset
                    : p->sequence() <= *after_sequence))
             has.push_back(p.get());
@@ -428,8 +530,8 @@ PUSHER_DECL void core::forget_resumed(
         take(*p);
 }
 
-/// The older half of what is kept for a uid is lost: the broker's memory is full.
-PUSHER_DECL void core::shed(mailbox& box) {
+/// The older half of what is kept for a uid is lost: the broker's memory is full. \return whether any was.
+PUSHER_DECL bool core::shed(mailbox& box) {
     std::vector<parcel*> oldest;
     for (const auto& p : box.parcels)
         if (p->out == 0)
@@ -437,6 +539,15 @@ PUSHER_DECL void core::shed(mailbox& box) {
     oldest.resize((oldest.size() + 1) / 2);
     for (auto* const p : oldest)
         lose(take(*p), drop_cause::memory);
+    return !oldest.empty();
+}
+
+/// The same of what is held for a handler, but for the one that is tried again.
+PUSHER_DECL bool core::shed(handler_subscriber& s) {
+    const auto behind = s.held->messages.size() - 1;
+    for (auto left = (behind + 1) / 2; left != 0; --left)
+        lose_held(s, 1, drop_cause::memory);
+    return behind != 0;
 }
 
 // ---- what the host can do about them
@@ -460,14 +571,17 @@ PUSHER_DECL std::size_t core::purge_parked(std::string_view uid, std::string_vie
 }
 
 PUSHER_DECL std::size_t core::requeue_parked(std::string_view uid, std::string_view topic) {
-    std::vector<std::unique_ptr<parcel>> again;
-    take_parked(uid, topic, [&](std::unique_ptr<parcel> p) { again.push_back(std::move(p)); });
-    for (auto& p : again) {
-        p->not_to = 0;
-        const auto due = p->parked ? p->until : params_.steady();
-        keep(std::move(p), due);
-    }
-    return again.size();
+    const auto found = mailboxes_.find(uid);
+    if (uid.empty() || found == mailboxes_.end())
+        return 0;
+    std::size_t count = 0;
+    for (const auto& p : found->second->parcels)
+        if (p->out == 0 && (topic.empty() || p->messages->topic().view() == topic)) {
+            p->not_to = 0;
+            ++count;
+        }
+    for_each_of_uid(uid, [&](subscriber_base& s) { expect_mail(s); });
+    return count;
 }
 
 PUSHER_DECL void core::requeue_dead_letter(std::uint64_t number, error_code& ec) {
@@ -514,17 +628,21 @@ PUSHER_DECL void core::fail_call(handler_subscriber& s, const message& m) {
     const auto& ladder = ladder_for(s, m.topic(), m.type());
     if (ladder.empty())
         return;
-    s.held = std::make_unique<holding>(s);
-    s.held->state.ladder = ladder;
-    s.held->state.why = failure_cause::handler_threw;
-    s.held->exception = std::current_exception();
-    hold(s, m);
-    due_.arm(*s.held, params_.steady());
+    if (!s.held) // else it has requeued a dead letter of its own
+        s.held = std::make_unique<holding>(s);
+    auto& h = *s.held;
+    h.state = {};
+    h.state.ladder = ladder;
+    h.state.why = failure_cause::handler_threw;
+    h.failing = true;
+    h.exception = std::current_exception();
+    h.add_first(copy_of(m));
+    due_.arm(h, params_.steady());
     schedule();
 }
 
-/// Queues a message for a handler that is to be called with another first.
-PUSHER_DECL void core::hold(handler_subscriber& s, const message& m) {
+/// A message that is being handed to a handler.
+PUSHER_DECL run_ptr core::copy_of(const message& m) const {
     message::fields f;
     f.type = m.type();
     f.payload = m.payload();
@@ -532,12 +650,18 @@ PUSHER_DECL void core::hold(handler_subscriber& s, const message& m) {
     f.id = m.id();
     f.headers = m.headers();
     f.sequence = m.sequence();
-    run_ptr r(new run(shared_text(m.topic()), m.receive_time(), params_.steady(), account_));
+    const auto born = std::min(params_.steady(), steady_of(m.receive_time())); // its time goes on
+    run_ptr r(new run(shared_text(m.topic()), m.receive_time(), born, account_));
     if (m.position())
         r->keep_in_history(m.position()->epoch, m.position()->offset);
     r->append(f, 0, m.ttl());
+    return r;
+}
+
+/// Queues a message for a handler that is to be called with another first.
+PUSHER_DECL void core::hold(handler_subscriber& s, const message& m) {
     auto& h = *s.held;
-    h.add(std::move(r));
+    h.add(copy_of(m));
     const auto& limits = params_.held;
     while (h.messages.size() > 1 && (h.messages.size() > limits.messages || h.bytes > limits.bytes)) {
         // What is tried again does not give way.
@@ -566,6 +690,7 @@ PUSHER_DECL bool core::call_held(handler_subscriber& s) {
         s.held->failing = false;
         return true;
     }
+    counters_.retried += s.held->failing ? 1 : 0;
     std::vector<header> headers;
     const auto m = r->view(0, params_.sequence_epoch, headers, s.held->failing);
     std::exception_ptr threw;
@@ -625,7 +750,9 @@ PUSHER_DECL void core::try_held(holding& due) {
             // Its next step; the host may do anything meanwhile.
             auto state = h.state;
             const auto r = h.messages.front();
-            const auto next = climb(state, *r, 0, s.info(), h.exception, true);
+            const auto exception = h.exception;
+            const auto who = addressee::of(s.info(), s.uid);
+            const auto next = climb(state, *r, 0, who.info(), exception, true);
             if (gone() || s.held->messages.empty() || s.held->messages.front() != r)
                 return;
             auto& still = *s.held;
@@ -640,14 +767,11 @@ PUSHER_DECL void core::try_held(holding& due) {
             } else {
                 still.pop_front();
                 if (next.what != next_step::kind::settled) // nobody will come back for it
-                    bury(
-                        {0, r, 0, addressee::of(s.info(), s.uid), state.why, state.attempts, params_.wall()});
+                    bury({0, r, 0, who, state.why, state.attempts, params_.wall()});
             }
             still.failing = false;
             continue;
         }
-        if (h.failing)
-            ++counters_.retried;
         call_held(s);
     }
 }

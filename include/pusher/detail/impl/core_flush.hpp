@@ -14,6 +14,7 @@ PUSHER_DECL void core::flush() {
     if (dispatching_) // called from inside a handler; others must not be called within it
         return;
     forget_expired(8);
+    offer();
     run_catchups();
     enforce_memory();
     if (!catchups_.empty() || !turn_.empty())
@@ -168,10 +169,11 @@ PUSHER_DECL void core::write_slice(queue_subscriber& s, const run_ptr& r) {
         drain(s);
         return;
     }
+    const bool ends_wanted = s.to->wants_ends();
     const auto taken = s.to->write(
         encoded.bytes,
-        s.to->wants_ends() ? std::span<const std::uint32_t>(encoded.ends) : std::span<const std::uint32_t>());
-    if (s.to->wants_ends())
+        ends_wanted ? std::span<const std::uint32_t>(encoded.ends) : std::span<const std::uint32_t>());
+    if (ends_wanted)
         for (const auto i : s.to->refused())
             refused(s, r, i);
     if (taken == encoded.bytes.size()) {
@@ -221,11 +223,11 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
     bytes.clear();
     ends.clear();
     std::size_t delivered = 0;
+    const bool ends_wanted = s.to->wants_ends();
     auto write = [&] {
         const auto taken = s.to->write(
-            bytes,
-            s.to->wants_ends() ? std::span<const std::uint32_t>(ends) : std::span<const std::uint32_t>());
-        if (s.to->wants_ends())
+            bytes, ends_wanted ? std::span<const std::uint32_t>(ends) : std::span<const std::uint32_t>());
+        if (ends_wanted)
             for (const auto i : s.to->refused())
                 refused_.push_back(done + i);
         if (taken == bytes.size()) {
@@ -385,16 +387,25 @@ PUSHER_DECL void core::overflow(queue_subscriber& s) {
 
 /// Counts what a session leaves behind. \param failed its connection was lost: that is for failure ladders.
 PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why, bool failed) {
-    failed = failed && has_ladders_;
+    failed = failed && has_ladders_ && !s.overflowed; // an overflow is no failure
     if (failed)
         fail_sent(s);
+    // What is in flight has been dealt with, unless it is not there any more.
+    const auto in_flight = [&](const run& r, std::uint32_t index) {
+        return failed && s.catching && r.in_history() &&
+               std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
+                   const auto offset = r.offset_of(index);
+                   return c->sent && c->topic->name.view() == r.topic().view() &&
+                          offset >= c->topic->past->first_offset() && c->sent->contains(offset) &&
+                          (c->durable || !ladder_for(s, r.topic().view(), r.type_of(index)).empty());
+               });
+    };
     if (s.box) {
         s.box->drop_all([&](const run_ptr& r, std::uint32_t index, outbox::handling as) {
             if (as == outbox::handling::returned) // it has never left its mailbox
                 return;
-            if (has_ladders_ && as != outbox::handling::plain &&
-                !ladder_for(s, r->topic().view(), r->type_of(index)).empty())
-                return; // it is in flight
+            if (as != outbox::handling::plain && in_flight(*r, index))
+                return;
             if (!(failed && fail(s, r, index, failure_cause::disconnected)))
                 count_drop(s, *r, why);
         });
@@ -506,10 +517,7 @@ PUSHER_DECL bool core::drain(queue_subscriber& s) {
             forget_sent(s, *r, index);
             return cannot_send(s, r, index, why);
         },
-        [&](const run& r, std::uint32_t index) {
-            ++counters_.returned;
-            forget_returned(s, r, index);
-        });
+        [&](const run& r, std::uint32_t index) { taken(s, r, index); });
     s.blocked = !s.box->empty();
     if (!s.blocked)
         s.box.reset();

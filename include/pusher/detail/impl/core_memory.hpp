@@ -18,6 +18,7 @@ PUSHER_DECL void core::enforce_memory() {
         topic_state* topic; ///< or a subscriber, or who is not here
         queue_subscriber* subscriber;
         mailbox* box = nullptr;
+        handler_subscriber* handler = nullptr;
     };
     std::vector<holder> holders;
     for (bool any = true; any && account_->bytes > enough;) {
@@ -30,6 +31,10 @@ PUSHER_DECL void core::enforce_memory() {
             if (s && s->what == subscriber_base::kind::queue)
                 if (auto& q = static_cast<queue_subscriber&>(*s); q.box && q.box->newest().first)
                     holders.push_back({q.box->share(), nullptr, &q});
+        for (const auto& s : slots_)
+            if (s && s->what == subscriber_base::kind::handler)
+                if (auto& h = static_cast<handler_subscriber&>(*s); h.held && h.held->messages.size() > 1)
+                    holders.push_back({h.held->bytes, nullptr, nullptr, nullptr, &h});
         for (const auto& entry : mailboxes_)
             if (const auto& all = entry.second->parcels;
                 std::any_of(all.begin(), all.end(), [](const auto& p) { return p->out == 0; }))
@@ -39,22 +44,24 @@ PUSHER_DECL void core::enforce_memory() {
         std::sort(holders.begin(), holders.end(), [](const holder& a, const holder& b) {
             return a.share > b.share;
         });
-        any = !holders.empty() || !dead_letters_.empty();
+        any = !dead_letters_.empty();
         // What nobody waits for goes first.
         for (auto half = (dead_letters_.size() + 1) / 2; half != 0; --half) {
             ++counters_.dead_letters_lost;
             forget_dead_letter(dead_letters_.begin());
         }
+        bool some = false;
         for (const auto& h : holders) {
-            if (account_->bytes <= enough)
+            // Who holds little gives nothing while those who hold much can.
+            if (account_->bytes <= enough || (some && h.share < holders.front().share / 2))
                 break;
-            if (h.topic)
-                shed(*h.topic);
-            else if (h.box)
-                shed(*h.box);
-            else
-                shed(*h.subscriber);
+            const bool gave = h.topic     ? shed(*h.topic)
+                              : h.box     ? shed(*h.box)
+                              : h.handler ? shed(*h.handler)
+                                          : shed(*h.subscriber);
+            some = some || gave;
         }
+        any = any || some;
     }
     // What is left is what connections have a part of, replies, and gap markers: only their sessions' end
     // frees that, and some may be ending already.
@@ -84,22 +91,26 @@ PUSHER_DECL void core::enforce_memory() {
 }
 
 /// The older half of a topic's past is forgotten.
-PUSHER_DECL void core::shed(topic_state& t) {
+PUSHER_DECL bool core::shed(topic_state& t) {
+    const bool any = t.past->messages() != 0;
     for (auto left = (t.past->messages() + 1) / 2; left != 0; --left)
         pop_oldest(t);
     if (t.open == topic_state::no_run)
         t.past->release_last();
+    return any;
 }
 
 /// Half of what waits goes as if the outbox were that much smaller.
-PUSHER_DECL void core::shed(queue_subscriber& s) {
+PUSHER_DECL bool core::shed(queue_subscriber& s) {
     auto limits = *s.limits;
-    limits.messages = s.box->messages() / 2;
-    limits.bytes = s.box->bytes() / 2;
+    const auto before = s.box->limited_messages();
+    limits.messages = before / 2;
+    limits.bytes = s.box->limited_bytes() / 2;
     enforce_limits(s, limits, drop_cause::memory);
     if (s.box)
         s.box->copy_out();
     update_pressure(s);
+    return !s.box || s.box->limited_messages() != before;
 }
 
 } // namespace pusher::inline v0::detail

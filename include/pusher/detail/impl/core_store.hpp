@@ -75,6 +75,14 @@ core::restore_message(topic_state& t, run& r, message::fields m, std::chrono::mi
 }
 
 PUSHER_DECL void core::forget_restored() {
+    mailboxes_.clear();
+    parcels_ = keeps_for_ = 0;
+    offers_.clear();
+    dead_letters_.clear();
+    dead_letter_bytes_ = 0;
+    durables_.clear();
+    durable_cursors_ = 0;
+    last_failure_ = 0;
     std::vector<topic_state*> all;
     topics_.for_each([&](topic_state& t) { all.push_back(&t); });
     aging_.clear();

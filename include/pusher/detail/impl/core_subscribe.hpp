@@ -28,9 +28,10 @@ PUSHER_DECL void core::add(const subscriber_ptr& s) {
 PUSHER_DECL void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
     // While its cursors are known: what they would have brought was never queued.
-    if (s.what == subscriber_base::kind::queue)
+    if (s.what == subscriber_base::kind::queue) {
+        take_back(static_cast<queue_subscriber&>(s));
         forget_queued(static_cast<queue_subscriber&>(s), drop_cause::disconnected, s.remote);
-    else if (auto& h = static_cast<handler_subscriber&>(s); h.held)
+    } else if (auto& h = static_cast<handler_subscriber&>(s); h.held)
         for (const auto gone = std::exchange(h.held, nullptr); const auto& r : gone->messages)
             count_drop(s, *r, drop_cause::disconnected);
     unsubscribe_all(s);
@@ -56,9 +57,11 @@ PUSHER_DECL void core::clear() {
 }
 
 PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
+    if (uid == s.uid.view())
+        return;
     const auto old = s.uid; // `uid` may be a view of it
     if (!s.uid.empty()) {
-        if (s.what == subscriber_base::kind::queue && !uid.empty())
+        if (s.what == subscriber_base::kind::queue)
             take_back(static_cast<queue_subscriber&>(s));
         const auto found = uids_.find(s.uid.view());
         auto& slots = found->second.second;
@@ -493,7 +496,7 @@ PUSHER_DECL subscribe_result core::subscribe(
     s.subs.push_back(ref);
     ++subscriptions_;
     const auto sub = s.subs.size() - 1;
-    forget_resumed(s, text, asked.resume, resume_after);
+    forget_resumed(s, text, o.type, asked.resume, resume_after);
     expect_mail(s);
 
     subscribe_result result;
@@ -542,7 +545,7 @@ PUSHER_DECL subscribe_result core::subscribe(
         from = std::min(from, *pending);
     if (from != past.next_offset() || hold || o.acknowledge) {
         auto c = std::make_unique<cursor>(
-            cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, shared_text(o.type)});
+            cursor{&s, topic, g.id, !o.echo, from, 0, sequence_, owed, from, shared_text(o.type)});
         if (o.acknowledge)
             c->sent = std::make_unique<in_flight>(*c);
         auto& started = *c;

@@ -56,7 +56,7 @@ void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
 template <class F>
 void core::for_each_parcel(std::string_view uid, F&& f) const {
     const auto found = mailboxes_.find(uid);
-    if (found == mailboxes_.end())
+    if (uid.empty() || found == mailboxes_.end())
         return;
     for (const auto& p : found->second->parcels)
         f(std::as_const(*p));
@@ -85,7 +85,7 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
             forget_returned(s, r, index);
             return gap_of(r, index);
         },
-        [&](const run& r, std::uint32_t index) { forget_returned(s, r, index); });
+        [&](const run& r, std::uint32_t index) { this->taken(s, r, index); });
     if (taken) {
         s.progressed = true;
         s.excused = false;

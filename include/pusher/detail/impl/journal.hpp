@@ -149,6 +149,12 @@ PUSHER_DECL void journal::commit_next() {
         changes.trim(log_of(name.view()), t->past->first_offset());
         batch_trims_.push_back(std::move(name));
     }
+    batch_values_ = std::exchange(values_, {});
+    for (const auto& [key, value] : batch_values_)
+        if (value)
+            changes.put(key, *value);
+        else
+            changes.erase(key);
     trim_now_ = false;
     if (changes.empty())
         return;
@@ -163,7 +169,10 @@ PUSHER_DECL void journal::commit_next() {
 PUSHER_DECL void journal::settle(error_code ec) {
     ++(ec ? counts_.errors : counts_.batches);
     const auto trims = std::exchange(batch_trims_, {});
+    auto values = std::exchange(batch_values_, {});
     if (ec) {
+        for (auto& [key, value] : values)
+            values_.emplace(key, std::move(value)); // unless it has changed since
         if (observer_)
             observer_->at_error(ec, "store");
         for (const auto& name : trims)
@@ -221,6 +230,17 @@ PUSHER_DECL void journal::answer_all(entry& e, const receipt& r) {
 PUSHER_DECL void journal::at_trim(topic_state& t) {
     if (!std::exchange(t.past->stored.dirty, true))
         dirty_.push_back(t.name);
+}
+
+PUSHER_DECL void journal::at_value(std::string key, std::optional<std::string> value, bool soon) {
+    if (state_ == state::stopped)
+        return;
+    values_.insert_or_assign(std::move(key), std::move(value));
+    if (!soon || state_ != state::open)
+        return;
+    trim_now_ = true;
+    if (!in_flight_ && !working_)
+        schedule();
 }
 
 PUSHER_DECL void journal::at_forget(const topic_state& t) {

@@ -37,6 +37,7 @@ PUSHER_DECL void journal::abandon() noexcept {
     core_->restoring(false);
     dirty_.clear();
     erased_.clear();
+    values_.clear();
     state_ = state::closed;
 }
 
@@ -49,8 +50,6 @@ PUSHER_DECL void journal::open_on() {
     if (o.topic) {
         if (const auto ec = take_records())
             return opened(ec);
-    } else if (!o.contents.values.empty()) {
-        return opened(errc::store_foreign);
     }
     auto& logs = o.contents.logs;
     while (!o.topic && o.next_log != logs.size())
@@ -162,6 +161,10 @@ PUSHER_DECL error_code journal::restore(const store_record& r) {
 
 PUSHER_DECL void journal::opened(error_code ec) {
     const auto o = std::exchange(opening_, nullptr);
+    if (!ec)
+        core_->restored(o->largest_order);
+    for (auto v = o->contents.values.begin(); !ec && v != o->contents.values.end(); ++v)
+        ec = core_->restore_value(v->first, v->second);
     if (ec) {
         abandon();
         return o->done(ec);
@@ -169,7 +172,6 @@ PUSHER_DECL void journal::opened(error_code ec) {
     std::sort(o->ids.begin(), o->ids.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
     for (const auto& id : o->ids)
         core_->restore_id(id.name, id.what, id.when);
-    core_->restored(o->largest_order);
     next_order_ = o->largest_order + 1;
     core_->restoring(false);
     state_ = state::open;
