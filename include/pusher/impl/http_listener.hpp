@@ -489,8 +489,9 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         taken = true;
         connection->expect_no_answer();
         for (const auto& h : std::exchange(held, {})) {
-            const auto& m = *h.message;
-            publish(h.number, m.topic(), m.payload(), {m.type(), m.key(), m.id(), {}, h.ttl, 0});
+            const auto& kept = *h.message;
+            publish(
+                h.number, kept.topic(), kept.payload(), {kept.type(), kept.key(), kept.id(), {}, h.ttl, 0});
         }
         write_known();
     }
