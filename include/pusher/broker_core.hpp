@@ -191,9 +191,9 @@ public:
     /// Whether `async_wait_writable` would complete at once.
     [[nodiscard]] bool writable() const noexcept;
 
-    /// Flow control for publishers: waits until the messages published so far are written, and few sessions
-    /// (`tolerated_slow_sessions`) are over half of their outbox; and not longer than
-    /// `slow_session_patience` for sessions that take nothing.
+    /// Flow control for publishers: waits until the messages published so far are written, those for a store
+    /// but for half of what may wait there, and few sessions (`tolerated_slow_sessions`) are over half of
+    /// their outbox; not longer than `slow_session_patience` for sessions that take nothing.
     ///
     /// \param token completes with `void(error_code)`. Errors: `stopped`, `operation_aborted`.
     /// Cancellation: total.

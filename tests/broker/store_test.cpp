@@ -609,6 +609,26 @@ TEST_CASE("store: a log that nothing was written to is begun anew", "[broker][st
     CHECK(disk.records("ht")->size() == 1);
 }
 
+TEST_CASE("store: a publisher that waits until it may write waits for the store too", "[broker][store]") {
+    simulated_disk disk(told);
+    auto p = keeping(10);
+    p.storing_messages = 4;
+    stored_script s(disk, std::move(p));
+    s.broker.publish("t", "1");
+    s.broker.publish("t", "2");
+    s.run();
+    CHECK(s.broker.writable());
+    s.broker.publish("t", "3");
+    CHECK(!s.broker.writable());
+    std::optional<error_code> writable;
+    s.broker.async_wait_writable([&](error_code ec) { writable = ec; });
+    s.run();
+    CHECK(!writable);
+    disk.step();
+    s.run();
+    CHECK(writable == error_code());
+}
+
 TEST_CASE("store: the end of the broker", "[broker][store]") {
     simulated_disk disk(told);
     std::optional<stored_script> s(std::in_place, disk);

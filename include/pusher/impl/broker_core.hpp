@@ -256,7 +256,9 @@ PUSHER_DECL void broker_core::publish_posted() {
 PUSHER_DECL bool broker_core::writable() const noexcept {
     const auto tolerated =
         static_cast<std::size_t>(params_.tolerated_slow_sessions * static_cast<double>(session_count_));
-    return !core_.turn_pending() && core_.pressured() <= tolerated;
+    const bool stores = !journal_ || (journal_->waiting_messages() <= params_.storing_messages / 2 &&
+                                      journal_->waiting_bytes() <= params_.storing_bytes / 2);
+    return !core_.turn_pending() && core_.pressured() <= tolerated && stores;
 }
 
 PUSHER_DECL void broker_core::check_waiters() {
