@@ -370,6 +370,8 @@ private:
     void watch_stalled();
     void stop_accepting();
     void drain_on();
+    void cut_off();
+    void end_sessions();
 
     // sessions: impl/session.hpp
     detail::session_ptr make_session(std::unique_ptr<link> l);
@@ -455,6 +457,7 @@ private:
     bool stopping_ = false;
     bool cancelled_ = false;
     bool drained_ = false;
+    bool cut_off_ = false; ///< the drain took too long
     bool drain_scheduled_ = false;
 
     /// What other threads hand over.

@@ -46,8 +46,8 @@ inline constexpr std::chrono::milliseconds max_ttl = std::chrono::hours(24 * 100
 /// What became of a publish, as far as it is known when `publish` returns.
 struct receipt {
     /// Success, or why nothing was published: `invalid_topic`, `invalid_type`, `message_too_large`,
-    /// `too_many_topics`, `queue_full`, `stopped`, for peers `forbidden`, `unsupported` while a store is being
-    /// opened, and when it is told later the errors of the store (`condition::store_unavailable`).
+    /// `too_many_topics`, `queue_full`, `stopped`, for peers `forbidden`, `unsupported` while a store is
+    /// being opened, and when it is told later the errors of the store (`condition::store_unavailable`).
     error_code error;
 
     /// Subscribers that the message was meant for, each counted once: reached now, or queued for.

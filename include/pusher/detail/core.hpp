@@ -222,6 +222,8 @@ public:
 
     /// Does what is due: late acknowledgements, and the steps of failure ladders.
     void run_due();
+    /// The broker ends: what waits for its user to come back waits no longer, and goes up its ladder.
+    void end_waiting();
     /// When something may be due: call `run_due` then. `max`: nothing is waited for.
     [[nodiscard]] steady_time next_due() const noexcept { return due_.next_deadline(); }
 
@@ -672,6 +674,7 @@ private:
     boost::unordered_flat_map<const failure::alarm*, alarm_limit> alarms_;
     std::uint64_t random_ = params_.hash_seed;
     bool has_ladders_;                   ///< some delivery may have one
+    bool ending_ = false;                ///< nobody is waited for any more
     std::vector<std::uint32_t> aging_;   ///< groups of topics whose history has an age limit
     std::size_t next_aging_ = 0;         ///< whose turn it is to be looked at
     std::uint64_t expired_sequence_ = 0; ///< the newest message of those histories that are gone

@@ -310,6 +310,24 @@ PUSHER_DECL void broker_core::cancel() {
     const auto drain = std::exchange(drain_waiter_, nullptr);
     // Nor must a publisher that waits for slow sessions take their end for its turn.
     const auto writers = std::exchange(writable_waiters_, {});
+    end_sessions();
+    cancelled_ = true;
+    if (journal_)
+        journal_->stop();
+    services::cancel(due_);
+    services::cancel(trims_);
+    patience_.cancel();
+    drain_timer_.cancel();
+    for (const auto& w : writers)
+        w->complete(errc::stopped);
+    if (drain)
+        drain->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
+    for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)
+        w->complete({});
+    services_->rest();
+}
+
+PUSHER_DECL void broker_core::end_sessions() {
     stop_accepting();
     for (const auto& l : listeners_)
         l->abort();
@@ -327,20 +345,22 @@ PUSHER_DECL void broker_core::cancel() {
         end(*s, close_reason::from(errc::stopped));
     }
     closing_.clear();
-    cancelled_ = true;
-    if (journal_)
-        journal_->stop();
-    services::cancel(due_);
-    services::cancel(trims_);
-    patience_.cancel();
-    drain_timer_.cancel();
-    for (const auto& w : writers)
-        w->complete(errc::stopped);
-    if (drain)
-        drain->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
-    for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)
-        w->complete({});
-    services_->rest();
+}
+
+/// The time of a drain is over. What the connections have not taken is stored, if it is to be kept for its
+/// users; but not for long.
+PUSHER_DECL void broker_core::cut_off() {
+    cut_off_ = true;
+    end_sessions();
+    core_.end_waiting();
+    if (!journal_ || !journal_->is_open() || (journal_->idle() && !journal_->has_trims()))
+        return cancel();
+    journal_->trim_now();
+    drain_timer_.expires_after(std::chrono::seconds(1));
+    drain_timer_.async_wait([this, box = inbox_](error_code ec) {
+        if (!ec && box->owner)
+            cancel();
+    });
 }
 
 /// Goes on with a drain: sessions whose outbox is empty say goodbye, and when all are gone it is done.
@@ -363,7 +383,10 @@ PUSHER_DECL void broker_core::drain_on() {
         idle = l->drained() && idle;
     if (!idle)
         return;
-    drained_ = true;
+    core_.end_waiting();
+    if (journal_ && journal_->is_open() && journal_->has_trims())
+        return journal_->trim_now(); // and then again
+    drained_ = !cut_off_;
     // Not from inside a flush that may have been called by what is destroyed now.
     services_->post([this] { cancel(); });
 }

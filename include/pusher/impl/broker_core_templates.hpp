@@ -151,7 +151,7 @@ auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&&
             drain_timer_.expires_after(std::min<std::chrono::milliseconds>(limit, std::chrono::hours(24)));
             drain_timer_.async_wait([this, box = inbox_](error_code ec) {
                 if (!ec && box->owner)
-                    cancel();
+                    cut_off();
             });
             schedule();
         },

@@ -114,6 +114,25 @@ PUSHER_DECL void core::run_due() {
     });
 }
 
+PUSHER_DECL void core::end_waiting() {
+    ending_ = true;
+    std::vector<shared_text> uids;
+    for (const auto& entry : mailboxes_)
+        uids.push_back(entry.second->uid);
+    for (const auto& uid : uids)
+        for (;;) { // the host may do anything at any step
+            const auto found = mailboxes_.find(uid.view());
+            if (found == mailboxes_.end())
+                break;
+            const auto& parcels = found->second->parcels;
+            const auto next = std::find_if(
+                parcels.begin(), parcels.end(), [](const auto& p) { return !p->parked && p->out == 0; });
+            if (next == parcels.end())
+                break;
+            step(**next);
+        }
+}
+
 // ---- messages for who is not here
 
 /// Whether another session of the same uid has the message, or will get it, as far as those that are here
@@ -315,7 +334,8 @@ PUSHER_DECL void core::step(parcel& due) {
         f.failed_again();
         ++counters_.retried;
     }
-    const auto next = climb(f, *p->messages, p->index, p->who.info(), nullptr, !p->who.uid.empty());
+    const auto next =
+        climb(f, *p->messages, p->index, p->who.info(), nullptr, !p->who.uid.empty() && !ending_);
     switch (next.what) {
     case next_step::kind::wait: f.waits = true; return keep(std::move(p), params_.steady() + next.delay);
     case next_step::kind::park: return park(std::move(p));

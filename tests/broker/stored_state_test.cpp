@@ -1,0 +1,285 @@
+// Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
+
+// What a store keeps besides histories: durable subscriptions, parked messages, dead letters.
+
+#include "stored_script.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+using namespace test;
+using namespace std::chrono_literals;
+using pusher::errc;
+using pusher::failure_ladder;
+namespace failure = pusher::failure;
+
+namespace {
+
+/// Whoever shows a token is the user of that name. Topics that begin with `h` keep a history.
+pusher::broker_params with(failure_ladder ladder = {}) {
+    pusher::broker_params p;
+    p.history_for = [](std::string_view topic) {
+        return pusher::history_params{topic.starts_with('h') ? std::size_t{100} : 0};
+    };
+    p.on_failure = std::move(ladder);
+    p.authenticate = [](const pusher::authentication_request& r,
+                        const pusher::authentication_answer& answer) {
+        answer(
+            r.token.empty() ? pusher::authentication_result::later()
+                            : pusher::authentication_result::identified(std::string(r.token)));
+    };
+    return p;
+}
+
+void log_in(stored_script& s, client& c, std::string_view uid) {
+    c.send("auth", R"("token":")" + std::string(uid) + '"');
+    s.settle();
+    CHECK(c.heard() == texts{"ok"});
+}
+
+/// `topic=payload attempts`
+texts parked(const stored_script& s, std::string_view uid) {
+    texts found;
+    s.broker.for_each_parked(uid, [&](const pusher::parked_message& p) {
+        found.push_back(
+            std::string(p.what.topic()) + "=" + std::string(p.what.payload().substr(0, 3)) +
+            (p.waits ? " waits" : ""));
+    });
+    return found;
+}
+
+texts dead(const stored_script& s) {
+    texts found;
+    s.broker.for_each_dead_letter([&](const pusher::dead_letter& d) {
+        found.push_back(
+            std::string(d.who.uid) + " " + std::string(d.what.topic()) + "=" +
+            std::string(d.what.payload().substr(0, 3)) + " " + std::to_string(d.attempts));
+    });
+    return found;
+}
+
+/// A user whose connection takes nothing of three messages, two of them with a history, and is lost.
+void miss(stored_script& s, std::string_view uid) {
+    client a(s, 1000);
+    log_in(s, a, uid);
+    a.subscribe("h");
+    a.subscribe("t");
+    s.settle();
+    CHECK(a.heard() == texts{"ok", "ok"});
+    a.peer.pause();
+    const std::string big(2000, '.'); // fills what may be on its way
+    s.publish("t", "0  " + big);
+    s.settle();
+    s.publish("t", "1  " + big);
+    for (const auto* payload : {"2  ", "3  "})
+        s.publish("h", payload + big);
+    s.settle();
+    a.peer.close();
+    s.settle();
+}
+
+/// The failed ones have climbed their ladders by then.
+void climb(stored_script& s, std::uint64_t parked_or_dead) {
+    s.run_until([&] { return s.broker.stats().parked + s.broker.stats().dead_letters >= parked_or_dead; });
+    s.settle();
+}
+
+} // namespace
+
+TEST_CASE("stored state: what is parked is there in the next life, and comes first", "[broker][store]") {
+    simulated_disk disk;
+    {
+        stored_script s(disk, with(failure_ladder(failure::persist{})));
+        miss(s, "ann");
+        climb(s, 3);
+        CHECK(parked(s, "ann") == texts{"t=1  ", "h=2  ", "h=3  "});
+    }
+    disk.crash();
+    stored_script s(disk, with(failure_ladder(failure::persist{})));
+    REQUIRE(s.opened == pusher::error_code());
+    CHECK(s.broker.stats().parked_messages == 3);
+    CHECK(parked(s, "ann").size() == 3);
+    s.publish("h", "4");
+    s.settle();
+    client a(s);
+    log_in(s, a, "ann");
+    a.subscribe("t");
+    a.subscribe("h");
+    s.settle();
+    s.publish("h", "5");
+    s.settle();
+    const auto heard = a.heard();
+    REQUIRE(heard.size() == 6);
+    CHECK(heard[0] == "ok");
+    CHECK(heard[1] == "ok");
+    CHECK(heard[2].starts_with("h@1=2  "));
+    CHECK(heard[3].starts_with("h@2=3  "));
+    CHECK(heard[4].starts_with("t=1  ")); // it had no place in a history
+    CHECK(heard[5] == "h@4=5");
+    CHECK(s.broker.stats().parked_messages == 0);
+    // Then it is there no more.
+    s.settle();
+    disk.crash();
+    stored_script third(disk, with());
+    CHECK(third.broker.stats().parked_messages == 0);
+}
+
+TEST_CASE(
+    "stored state: dead letters are there in the next life, and so is what was purged not",
+    "[broker][store]") {
+    simulated_disk disk;
+    {
+        stored_script s(disk, with(failure_ladder(failure::alarm{[](const pusher::failed_delivery&) {}})));
+        miss(s, "ann");
+        climb(s, 3);
+        CHECK(dead(s) == texts{"ann t=1   1", "ann h=2   1", "ann h=3   1"});
+        std::uint64_t first = 0;
+        s.broker.for_each_dead_letter(
+            [&](const pusher::dead_letter& d) { first = first == 0 ? d.number : first; });
+        CHECK(s.broker.purge_dead_letters(first) == 1);
+        s.settle();
+    }
+    disk.crash();
+    stored_script s(disk, with());
+    CHECK(dead(s) == texts{"ann h=2   1", "ann h=3   1"});
+    std::uint64_t last = 0;
+    s.broker.for_each_dead_letter([&](const pusher::dead_letter& d) { last = d.number; });
+    CHECK(s.broker.requeue_dead_letter(last));
+    s.settle();
+    disk.crash();
+    stored_script third(disk, with());
+    CHECK(dead(third) == texts{"ann h=2   1"});
+    CHECK(parked(third, "ann") == texts{"h=3  "});
+    // Numbers are not given again.
+    CHECK(third.broker.requeue_dead_letter(last) == false);
+}
+
+TEST_CASE("stored state: a durable subscription goes on in the next life", "[broker][store]") {
+    simulated_disk disk;
+    const auto subscribe = R"("topic":"h","ack":true,"durable":"d")";
+    {
+        stored_script s(disk, with());
+        client a(s);
+        log_in(s, a, "ann");
+        a.send("subscribe", subscribe);
+        s.settle();
+        CHECK(a.heard() == texts{"ok"});
+        for (const auto* payload : {"1", "2", "3"})
+            s.publish("h", payload);
+        s.settle();
+        CHECK(a.heard() == texts{"h@1=1", "h@2=2", "h@3=3"});
+        a.send("ack", R"("topic":"h","offset":2)");
+        s.settle();
+        s.publish("h", "4"); // takes the acknowledgement along
+        s.settle();
+    }
+    disk.crash();
+    {
+        stored_script s(disk, with());
+        CHECK(s.broker.stats().durable_subscriptions == 1);
+        s.publish("h", "5");
+        s.settle();
+        client a(s);
+        log_in(s, a, "ann");
+        a.send("subscribe", subscribe);
+        s.settle();
+        CHECK(a.heard() == texts{"ok recovered", "h@3=3", "h@4=4", "h@5=5"});
+        a.send("ack", R"("topic":"h","offset":5)");
+        s.settle();
+        s.run_until([&] { return s.broker.stats().store_batches >= 3; }); // alone, a little later
+        a.send("unsubscribe", R"("topic":"h")");
+        s.settle();
+    }
+    disk.crash();
+    stored_script s(disk, with());
+    CHECK(s.broker.stats().durable_subscriptions == 0);
+}
+
+TEST_CASE("stored state: what waits for a user when the broker ends is kept", "[broker][store]") {
+    simulated_disk disk;
+    {
+        stored_script s(disk, with(failure_ladder(failure::retry{}, failure::persist{})));
+        std::optional<client> stuck(std::in_place, s, 1000);
+        log_in(s, *stuck, "ann");
+        stuck->subscribe("t");
+        s.settle();
+        CHECK(stuck->heard() == texts{"ok"});
+        stuck->peer.pause();
+        for (const auto* payload : {"0  ", "1  ", "2  "})
+            s.publish("t", payload + std::string(2000, '.'));
+        s.settle();
+        bool lost = false;
+        SECTION("its connection was lost before") {
+            stuck->peer.close();
+            s.settle();
+            lost = true;
+        }
+        SECTION("it takes nothing until the end") {}
+        CHECK(parked(s, "ann").size() == (lost ? 2 : 0));
+        std::optional<pusher::error_code> drained;
+        s.broker.async_drain(lost ? 10s : 50ms, [&](pusher::error_code ec) { drained = ec; });
+        s.run_until([&] {
+            disk.step();
+            return drained.has_value();
+        });
+        CHECK((*drained == pusher::error_code()) == lost);
+    }
+    stored_script s(disk, with());
+    CHECK(parked(s, "ann") == texts{"t=1  ", "t=2  "});
+}
+
+TEST_CASE("stored state: a store that fails for a while loses nothing of it", "[broker][store]") {
+    simulated_disk disk;
+
+    stored_script s(disk, with(failure_ladder(failure::persist{})));
+    client a(s, 1000);
+    log_in(s, a, "ann");
+    a.subscribe("t");
+    s.settle();
+    CHECK(a.heard() == texts{"ok"});
+    a.peer.pause();
+    for (const auto* payload : {"0  ", "1  "})
+        s.publish("t", payload + std::string(2000, '.'));
+    s.settle();
+    struct broken {
+        pusher::error_code next() const { return errc::store_full; }
+    } full;
+    disk.fail_by(&full);
+    a.peer.close();
+    s.settle();
+    climb(s, 1);
+    CHECK(s.broker.stats().store_errors >= 1);
+    CHECK(parked(s, "ann").size() == 1); // the hub goes on
+    disk.fail_by(nullptr);
+    s.publish("h", "x");
+    s.settle();
+    disk.crash();
+    stored_script next(disk, with());
+    CHECK(parked(next, "ann") == texts{"t=1  "});
+}
+
+TEST_CASE("stored state: what is damaged, or of a newer version, is refused", "[broker][store]") {
+    const auto opened = [](std::string_view key, std::string_view value) {
+        simulated_disk disk;
+        {
+            simulated_store store(disk);
+            store.open([](pusher::error_code, const pusher::store_contents&) {});
+            pusher::store_batch batch;
+            batch.put(key, value);
+            store.commit(batch, [](pusher::error_code) {});
+            store.close();
+        }
+        stored_script s(disk, with());
+        return *s.opened;
+    };
+    using namespace std::string_view_literals;
+    CHECK(opened("?"sv, "\1"sv) == errc::store_foreign);
+    CHECK(opened("s"sv, "\2"sv) == errc::store_foreign);
+    CHECK(opened("p\0\0\0\0\0\0\0\1"sv, "\2"sv) == errc::store_foreign);
+    CHECK(opened(""sv, "\1"sv) == errc::store_corrupt);
+    CHECK(opened("s"sv, "\1"sv) == errc::store_corrupt);
+    CHECK(opened("p"sv, "\1"sv) == errc::store_corrupt);
+    CHECK(opened("d\0\0\0\0\0\0\0\1"sv, "\1"sv) == errc::store_corrupt);
+}
