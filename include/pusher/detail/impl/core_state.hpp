@@ -93,10 +93,12 @@ PUSHER_DECL void core::forget_failure(char kind, std::uint64_t number) {
 
 /// A value of an earlier life. Histories come first.
 PUSHER_DECL error_code core::restore_value(std::string_view key, std::string_view value) {
-    if (key.empty() || value.empty())
+    if (key.empty())
         return errc::store_corrupt;
     const bool known = key[0] == state_format::durable_key || key[0] == state_format::parked_key ||
                        key[0] == state_format::dead_key;
+    if (known && value.empty())
+        return errc::store_corrupt;
     if (!known || static_cast<unsigned char>(value[0]) != state_format::version)
         return errc::store_foreign;
     if (key[0] == state_format::durable_key)
