@@ -14,6 +14,7 @@
 #include "catch.hpp"
 #include "choices.hpp"
 #include "core_script.hpp"
+#include "life.hpp"
 #include "model.hpp"
 #include "seeds.hpp"
 
@@ -38,6 +39,7 @@ using pusher::detail::core;
 using pusher::detail::journal;
 using pusher::testing::simulated_disk;
 using pusher::testing::simulated_store;
+using test::life;
 
 namespace {
 
@@ -68,20 +70,6 @@ struct attempt {
     state what = state::waiting;
     std::size_t outstanding = 0; ///< times that it was sent and not answered
     bool doubtful = false;       ///< one of them died with its process
-};
-
-/// A program with a broker, until it crashes.
-struct life {
-    life(const pusher::detail::core_params& p, const journal::params& limits)
-        : middle(
-              p, [](void* self) { static_cast<life*>(self)->flush_asked = true; }, this),
-          log(middle, limits, [](void* self) { static_cast<life*>(self)->work_asked = true; }, this) {}
-    ~life() { middle.clear(); }
-
-    bool flush_asked = false; // before the core: it may ask while it is destroyed
-    bool work_asked = false;
-    core middle;
-    journal log;
 };
 
 struct subscriber {
