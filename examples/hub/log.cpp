@@ -68,6 +68,7 @@ std::string text_of(pusher::failure_cause cause) {
     case pusher::failure_cause::handler_threw: return "the handler threw";
     case pusher::failure_cause::undeliverable: return "the transport cannot carry it";
     case pusher::failure_cause::send_failed: return "the network refused it";
+    case pusher::failure_cause::absent: return "nobody was there";
     }
     return "?";
 }

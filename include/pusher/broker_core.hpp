@@ -165,7 +165,8 @@ public:
     /// `label`; into the history of `label` too, if it keeps one.
     receipt broadcast(std::string_view label, std::string_view payload, const publish_options& options = {});
 
-    /// Publishes to all sessions and subscribers of one uid, under the topic `label`, and into no history.
+    /// Publishes to all sessions and subscribers of one uid, under the topic `label`, and into no history. If
+    /// there are none, that is a delivery that failed: see `broker_params::on_failure`.
     receipt push_to(
         std::string_view uid, std::string_view label, std::string_view payload,
         const publish_options& options = {});

@@ -30,7 +30,8 @@ enum class failure_cause : std::uint8_t {
     not_acknowledged, ///< not in time
     handler_threw,    ///< of a subscriber in process
     undeliverable,    ///< the transport cannot carry it, such as a push over the datagram limit
-    send_failed       ///< the network refused the datagram
+    send_failed,      ///< the network refused the datagram
+    absent            ///< it was pushed to a user of whom nobody was here
 };
 
 /// Who an event is about. Views are valid during the call.

@@ -68,6 +68,7 @@ inline std::string text_of(pusher::failure_cause why) {
     case pusher::failure_cause::handler_threw: return "handler threw";
     case pusher::failure_cause::undeliverable: return "undeliverable";
     case pusher::failure_cause::send_failed: return "send failed";
+    case pusher::failure_cause::absent: return "absent";
     }
     return "?";
 }

@@ -569,6 +569,7 @@ private:
             return p.on_failure && !p.on_failure->empty();
         });
     }
+    const failure_ladder& ladder_of(std::string_view topic) const;
     const failure_ladder&
     ladder_for(const subscriber_base& s, std::string_view topic, std::string_view type) const;
     next_step climb(
@@ -582,6 +583,9 @@ private:
     void
     lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t index, next_step::kind what);
     bool fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
+    void fail_absent(
+        std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o,
+        std::uint64_t sequence);
     void fail_sent(queue_subscriber& s);
     void fail_unread(queue_subscriber& s);
     bool

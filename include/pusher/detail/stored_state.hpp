@@ -200,7 +200,7 @@ struct stored_failure {
         attempts = static_cast<std::uint32_t>(tries);
         addressed = (flags & 1U) != 0;
         return k.complete() && v.complete() && number != 0 && number < record_format::max_order &&
-               cause <= static_cast<unsigned char>(failure_cause::send_failed) && tries >= 1 &&
+               cause <= static_cast<unsigned char>(failure_cause::absent) && tries >= 1 &&
                tries <= 0xFFFF'FFFFU && flags <= 3 && is_valid_topic(topic) &&
                (!position || (position->epoch != 0 && position->offset != 0 &&
                               position->offset < record_format::max_order));

@@ -424,6 +424,33 @@ TEST_CASE("failure: what is pushed to a user needs no subscription to come back"
     CHECK(again->link.frames() == texts{"~for you=1", "~all=2"});
 }
 
+TEST_CASE("failure: what is pushed to a user who is not here waits for it", "[core]") {
+    alarms a;
+    auto p = with(failure_ladder(retry(1, 1s), a.rung(), failure::persist{}));
+    p.topic_policies.push_back({.filter = "lost", .on_failure = failure_ladder(failure::drop{})});
+    core_script s(p);
+    recording_observer observer;
+    CHECK(s.core.push_to("ann", "p", "1").matched == 0);
+    s.core.push_to("ann", "lost", "2");
+    s.core.push_to("", "p", "3");
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"p=1"});
+    CHECK(s.core.counters().dropped_failed == 1);
+    SECTION("it comes in time") {}
+    SECTION("it comes later") {
+        s.core.observe(&observer);
+        pass(s, 1s);
+        CHECK(a.take() == texts{"p=1 for ann: absent, 2 attempts, 0 suppressed"});
+        CHECK(observer.take() == texts{"park p=1 for ann: absent"});
+    }
+    auto ann = join(s, "ann");
+    s.core.push_to("ann", "p", "4");
+    s.settle();
+    CHECK(ann->link.frames() == texts{"~p=1", "p=4"});
+    pass(s, 10s);
+    CHECK(s.core.parked() == 0);
+}
+
 TEST_CASE("failure: of several sessions of one user, none is given what another has", "[core]") {
     core_script s(with(failure_ladder(failure::persist{})));
     auto one = join(s, "ann");

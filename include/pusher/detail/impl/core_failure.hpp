@@ -12,17 +12,21 @@ namespace pusher::inline v0::detail {
 
 // ---- ladders
 
-/// What a failed delivery to a subscriber is to come to; without rungs: nothing.
+/// What a failed delivery is to come to where no subscription says so; without rungs: nothing.
+PUSHER_DECL const failure_ladder& core::ladder_of(std::string_view topic) const {
+    for (const auto& p : params_.topic_policies)
+        if (p.on_failure && filter_matches(p.filter, topic))
+            return *p.on_failure;
+    return params_.on_failure;
+}
+
 PUSHER_DECL const failure_ladder&
 core::ladder_for(const subscriber_base& s, std::string_view topic, std::string_view type) const {
     if (s.has_options)
         if (const auto* const by = governing(s, topic, type); by && by->options != 0)
             if (const auto& own = options_[by->options - 1]; own.chooses_ladder)
                 return own.on_failure;
-    for (const auto& p : params_.topic_policies)
-        if (p.on_failure && filter_matches(p.filter, topic))
-            return *p.on_failure;
-    return params_.on_failure;
+    return ladder_of(topic);
 }
 
 /// Calls the host. What it publishes meanwhile waits, as when a handler does.
@@ -205,6 +209,26 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
     p->not_to = why == failure_cause::disconnected ? 0 : s.id;
     keep(std::move(p), params_.steady());
     return true;
+}
+
+/// The same for what was pushed to a user who is not here.
+PUSHER_DECL void core::fail_absent(
+    std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o,
+    std::uint64_t sequence) {
+    const auto& ladder = ladder_of(label);
+    if (ladder.empty())
+        return;
+    auto m = make_fields(label, payload, o);
+    m.sequence = sequence;
+    auto r = make_run(shared_text(label));
+    r->set_addressed();
+    r->append(m, o.publisher, o.ttl);
+    r->shrink();
+    auto p = std::make_unique<parcel>(std::move(r), 0);
+    p->who.uid = shared_text(uid);
+    p->state.ladder = ladder;
+    p->state.why = failure_cause::absent;
+    keep(std::move(p), params_.steady());
 }
 
 /// The same for what was sent and not acknowledged, and for what a history was still to bring.

@@ -539,7 +539,11 @@ PUSHER_DECL receipt core::push_to(
         if (s.listed)
             of_uid.push_back(&s);
     });
-    return publish_to(std::move(of_uid), label, payload, o, uid);
+    const bool absent = of_uid.empty();
+    const auto result = publish_to(std::move(of_uid), label, payload, o, uid);
+    if (absent && has_ladders_ && !uid.empty() && !result.error && !result.repeated)
+        fail_absent(uid, label, payload, o, result.sequence);
+    return result;
 }
 
 } // namespace pusher::inline v0::detail
