@@ -292,7 +292,8 @@ private:
     struct fates {
         std::map<const user*, std::optional<pusher::delivery_outcome>> of;
         std::size_t open = 0;
-        bool in_turn = false; ///< connections have not been tried
+        bool in_turn = false;  ///< connections have not been tried
+        bool deferred = false; ///< its handlers are those that were counted
     };
 
     // ---- the log

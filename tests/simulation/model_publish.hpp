@@ -214,6 +214,7 @@ inline void model::publish(const command& c, outcome& o) {
     const auto m = post(c, p, false);
     const auto sequence = published_.size();
     auto& report = fates_[sequence];
+    report.deferred = dispatching_;
     std::size_t matched = 0;
     std::size_t handlers = 0;
     bool queued = p != nullptr;
@@ -264,6 +265,7 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
     post(c, p, true);
     const auto sequence = published_.size();
     auto& report = fates_[sequence];
+    report.deferred = dispatching_;
     bool queued = p != nullptr;
     std::size_t matched = 0;
     std::erase_if(audience, [&](std::size_t n) {
@@ -393,8 +395,9 @@ inline std::size_t model::dispatch(std::uint64_t sequence, const std::vector<std
         u.out.got.push_back(message(sequence).text());
         const bool threw = run_call();
         ++(threw ? counters_.handler_exceptions : counters_.delivered);
-        fates_[sequence].of[&u] =
-            threw ? pusher::delivery_outcome::failed : pusher::delivery_outcome::delivered;
+        auto& report = fates_[sequence];
+        if (!report.deferred || report.of.contains(&u))
+            report.of[&u] = threw ? pusher::delivery_outcome::failed : pusher::delivery_outcome::delivered;
     }
     require(
         std::none_of(due.begin(), due.end(), [&](const user* u) { return is_for(*u); }),

@@ -109,6 +109,8 @@ PUSHER_DECL void core::note_handler(const subscriber_base& s, std::uint64_t sequ
     ++reporting_->noted;
     if (auto* const d = reporting_->find(s.id))
         d->what = what;
+    else if (reporting_->waits_for_handlers)
+        return; // it was not for it when it was published
     else
         reporting_->add(s.id, what);
     if (reporting::is_known(what))
@@ -124,14 +126,15 @@ PUSHER_DECL void core::list_handler(reporting& of, const subscriber_base& s) {
 PUSHER_DECL void core::handlers_called(reporting& of, std::size_t count) {
     using fate = reporting::fate;
     auto took_it = count - of.noted;
-    of.report.delivered += took_it;
-    if (!std::exchange(of.waits_for_handlers, false))
+    if (!std::exchange(of.waits_for_handlers, false)) {
+        of.report.delivered += took_it;
         return;
+    }
     // It was deferred: some may have left since, and some have it read from history now.
     for (auto& d : of.deliveries)
         if (const auto* const s = d.what == fate::called ? find(d.to) : nullptr) {
             const bool was = s->last_sequence == of.sequence;
-            took_it -= was ? 1 : 0;
+            took_it -= was && took_it != 0 ? 1 : 0;
             d.what = was ? fate::counted : fate::cursor;
         }
     for (auto& d : of.deliveries)
@@ -139,7 +142,8 @@ PUSHER_DECL void core::handlers_called(reporting& of, std::size_t count) {
             d.what = took_it != 0 ? fate::counted : fate::dropped;
             took_it -= took_it != 0 ? 1 : 0;
         }
-    std::erase_if(of.deliveries, [](const reporting::delivery& d) { return d.what == fate::counted; });
+    of.report.delivered +=
+        std::erase_if(of.deliveries, [](const reporting::delivery& d) { return d.what == fate::counted; });
 }
 
 PUSHER_DECL void core::note_loss(const subscriber_base& s, std::uint64_t sequence, drop_cause why) {
