@@ -28,6 +28,7 @@
 #include <pusher/close_reason.hpp>
 #include <pusher/config.hpp>
 #include <pusher/dead_letter.hpp>
+#include <pusher/delivery_report.hpp>
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/native_encoding.hpp>

@@ -4,6 +4,7 @@
 #include <pusher/broker_params.hpp>
 #include <pusher/config.hpp>
 #include <pusher/dead_letter.hpp>
+#include <pusher/delivery_report.hpp>
 #include <pusher/detail/address_counter.hpp>
 #include <pusher/detail/core.hpp>
 #include <pusher/detail/handed_over_op.hpp>
@@ -189,6 +190,33 @@ public:
         std::string_view topic, std::string_view payload, const publish_options& options,
         CompletionToken&& token);
 
+    /// `async_publish` with a delivery report: it completes at the end of the turn of the event loop in which
+    /// the message was published, when every connection has been tried once. *Any thread.* Where the topic's
+    /// history is kept in a store, that is the turn in which it was found to be there.
+    ///
+    /// It takes a list of all for whom the message is, which `async_publish` does without.
+    ///
+    /// \param topic,payload,options their bytes must be valid until it completes.
+    /// \param token completes with `void(error_code, delivery_report)`. Errors as for `async_publish`, with
+    /// which nothing was published; but if the report has a sequence with `stopped`, the message was
+    /// published, and `cancel` came before the end of the turn. Cancellation: as for `async_publish`.
+    template <class CompletionToken>
+    auto async_publish_report(
+        std::string_view topic, std::string_view payload, const publish_options& options,
+        CompletionToken&& token);
+
+    /// `broadcast`, and the same.
+    template <class CompletionToken>
+    auto async_broadcast_report(
+        std::string_view label, std::string_view payload, const publish_options& options,
+        CompletionToken&& token);
+
+    /// `push_to`, and the same.
+    template <class CompletionToken>
+    auto async_push_report(
+        std::string_view uid, std::string_view label, std::string_view payload,
+        const publish_options& options, CompletionToken&& token);
+
     /// Whether `async_wait_writable` would complete at once.
     [[nodiscard]] bool writable() const noexcept;
 
@@ -357,7 +385,23 @@ private:
     void watch_trims();
     receipt publish_then(
         std::string_view topic, std::string_view payload, const publish_options& options,
-        const detail::id_owner* by, bool everyone, detail::journal::answer done);
+        const detail::id_owner* by, bool everyone, detail::journal::answer done,
+        detail::report_function report = {});
+
+    // delivery reports: impl/broker_report.hpp
+    struct addressed {
+        enum class kind : std::uint8_t { topic, everyone, user };
+
+        kind to;
+        std::string_view uid; ///< of the user
+        std::string_view topic;
+        std::string_view payload;
+    };
+    template <class CompletionToken>
+    auto async_report(const addressed& what, const publish_options& options, CompletionToken&& token);
+    void publish_reported(
+        const addressed& what, const publish_options& options,
+        const std::shared_ptr<detail::handed_over_op<delivery_report>>& op);
 
     // in process
     void add(const detail::subscriber_ptr& s);
@@ -486,6 +530,7 @@ private:
 
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/impl/broker_core.hpp>
+#include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>
 #include <pusher/impl/native_requests.hpp>
 #include <pusher/impl/session.hpp>

@@ -12,12 +12,14 @@
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_report.hpp>
 #include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
 #include <pusher/detail/impl/journal.hpp>
 #include <pusher/detail/impl/journal_open.hpp>
 #include <pusher/impl/broker_core.hpp>
+#include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>
 #include <pusher/impl/http_listener.hpp>
 #include <pusher/impl/native_requests.hpp>

@@ -9,6 +9,7 @@
 #include "catch.hpp"
 #include "choices.hpp"
 #include "core_script.hpp"
+#include "report_text.hpp"
 #include "seeds.hpp"
 
 #include <algorithm>
@@ -109,6 +110,7 @@ public:
             require(kept == 0 || p.acknowledges, p.uid + " is here, and got what was kept for it");
             balance(p.uid, p.topics, p.cut + kept, p.acknowledges);
         }
+        require(reports_due_ == 0, "every report has come");
         for (const auto& [id, topics] : handled_)
             balance("handler " + std::to_string(id), topics, 0, false);
     }
@@ -190,7 +192,8 @@ private:
     void publish() {
         if (random_.percent(15)) {
             auto& to = parties_[random_.below(3)];
-            const auto r = script_.core.push_to(to.uid, "p", std::to_string(++published_));
+            auto f = listener();
+            const auto r = script_.core.push_to(to.uid, "p", std::to_string(++published_), {}, &f);
             note("push to " + to.uid + " p=" + std::to_string(published_));
             require(r.matched == (to.session ? 1 : 0), "it is pushed to who is here");
             to.topics["p"].due.insert(published_); // also if nobody is there
@@ -209,7 +212,19 @@ private:
         note("publish " + topic + "=" + std::to_string(n));
         pusher::publish_options o;
         o.ttl = random_.of({0ms, 0ms, 0ms, 900ms});
-        require(!script_.core.publish(topic, std::to_string(n), o).error, "it is published");
+        auto f = listener();
+        const auto r = script_.core.publish(topic, std::to_string(n), o, nullptr, nullptr, &f);
+        require(!r.error, "it is published");
+    }
+    /// Looks at a report when it comes.
+    pusher::detail::report_function listener() {
+        ++reports_due_;
+        return [this](pusher::error_code, const pusher::delivery_report& r) {
+            --reports_due_;
+            note("  report of " + std::to_string(r.sequence) + ", " + test::text_of(r));
+            if (test::sum_of(r) != r.matched)
+                wrong_ = "a report adds up: " + test::text_of(r);
+        };
     }
 
     /// What a host does in its callbacks.
@@ -359,6 +374,7 @@ private:
     std::map<std::uint64_t, std::uint64_t> handled_last_;
     std::string wrong_;
     std::uint64_t published_ = 0;
+    std::uint64_t reports_due_ = 0;
 };
 
 } // namespace

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/delivery_report.hpp>
 #include <pusher/overflow_policy.hpp>
 #include <pusher/subscribe_options.hpp>
 #include <pusher/topic.hpp>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -111,6 +113,12 @@ struct effects {
     int overflows = 0;
 
     friend bool operator==(const effects&, const effects&) = default;
+};
+
+/// What must have become of a message for its subscribers when its turn is over.
+struct due_report {
+    std::map<pusher::delivery_outcome, std::size_t> counts;
+    std::size_t open = 0; ///< handlers that may have been counted too
 };
 
 /// How an encoding writes: a mark before each frame, the longest payload that it can carry, and whether it

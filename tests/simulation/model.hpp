@@ -75,6 +75,8 @@ public:
     effects& expected(std::size_t n) { return users_[n].out; }
     /// Whether the end of a turn must have been asked for.
     [[nodiscard]] bool wants_flush() const { return touched_ || !catchups_.empty(); }
+    /// By sequence, of each message whose turn has ended since the last call.
+    std::map<std::uint64_t, due_report> take_reports() { return std::exchange(reports_, {}); }
     [[nodiscard]] const pusher::detail::core_counters& counters() const { return counters_; }
     [[nodiscard]] std::size_t subscriptions() const {
         std::size_t n = 0;
@@ -286,6 +288,14 @@ private:
         std::size_t most;   ///< all its handlers are done
     };
 
+    /// What has become of a message, by subscriber; nothing: it is due.
+    struct fates {
+        std::map<const user*, std::optional<pusher::delivery_outcome>> of;
+        std::size_t open = 0;
+        bool in_turn = false;  ///< connections have not been tried
+        bool deferred = false; ///< its handlers are those that were counted
+    };
+
     // ---- the log
 
     [[nodiscard]] const entry& peek() const {
@@ -382,6 +392,13 @@ private:
     [[nodiscard]] std::string text_of(const item& i) const {
         return (i.again ? "~" : "") + message(i.sequence).text();
     }
+    void report();
+    /// The first that is known counts.
+    void settle_fate(const user& u, std::uint64_t sequence, pusher::delivery_outcome what) {
+        if (const auto f = fates_.find(sequence); f != fates_.end())
+            if (const auto at = f->second.of.find(&u); at != f->second.of.end() && !at->second)
+                at->second = what;
+    }
     void missed(user& u, gap g);
     void add_gap(user& u, gap g);
     void lose(user& u, std::uint64_t sequence, pusher::drop_cause why);
@@ -405,7 +422,9 @@ private:
     std::deque<user> users_;
     std::vector<std::size_t> catchups_;
     std::deque<deferred> deferred_;
-    std::deque<named> named_; ///< oldest first
+    std::deque<named> named_;              ///< oldest first
+    std::map<std::uint64_t, fates> fates_; ///< of messages whose turn is not over
+    std::map<std::uint64_t, due_report> reports_;
     pusher::detail::core_counters counters_;
     std::uint64_t cursors_made_ = 0;
     bool dispatching_ = false;

@@ -24,6 +24,28 @@ inline void model::flush() {
         if (users_[n].alive)
             read_on(users_[n]);
     }
+    report();
+}
+
+/// Of each message whose turn is over: who has it, who waits, who has left without it.
+inline void model::report() {
+    using fate = pusher::delivery_outcome;
+    std::erase_if(fates_, [&](const auto& f) {
+        const auto& [sequence, all] = f;
+        if (all.in_turn)
+            return false;
+        auto& due = reports_[sequence];
+        due.open = all.open;
+        for (const auto& [u, known] : all.of) {
+            const auto waits = [&, s = sequence](const item& i) { return i.sequence == s; };
+            const auto& m = message(sequence);
+            const bool comes =
+                std::any_of(u->box.begin(), u->box.end(), waits) ||
+                (!u->overflowed && m.offset != 0 && pasts_.contains(m.topic) && wants(*u, m, sequence));
+            ++due.counts[known ? *known : comes ? fate::queued : fate::dropped];
+        }
+        return true;
+    });
 }
 
 inline void model::end_turn() {
@@ -37,6 +59,8 @@ inline void model::end_turn() {
         u.given = false;
         u.turn.clear();
     }
+    for (auto& f : fates_)
+        f.second.in_turn = false;
     touched_ = false;
     turn_messages_ = 0;
     turn_bytes_ = 0;
@@ -346,8 +370,10 @@ inline bool model::drain(user& u) {
             break;
         if (g != u.gaps.size())
             tell(u, g);
-        else if (pop(u, 0).sequence != 0)
+        else if (const auto sequence = pop(u, 0).sequence; sequence != 0) {
             ++counters_.delivered;
+            settle_fate(u, sequence, pusher::delivery_outcome::delivered);
+        }
         u.rest = frame.substr(taken);
         cut = !u.rest.empty();
     }
@@ -377,6 +403,7 @@ inline void model::take(user& u, outcome& o) {
         u.out.got.push_back(text_of(u.box.front()));
         const auto sequence = pop(u, 0).sequence;
         ++counters_.delivered;
+        settle_fate(u, sequence, pusher::delivery_outcome::delivered);
         const auto& call = take_entry(entry::kind::call, "a message was to be taken");
         require(call.sequence == sequence, "another message was taken than the next");
         run_call();
@@ -518,7 +545,10 @@ inline void model::read_on(user& u) {
         require(&users_[call.user] == &u, "another handler was called than the one that catches up");
         require(call.sequence == sequence, "another message was read than the next");
         u.out.got.push_back(m.text());
-        ++(run_call() ? counters_.handler_exceptions : counters_.delivered);
+        const bool threw = run_call();
+        ++(threw ? counters_.handler_exceptions : counters_.delivered);
+        settle_fate(
+            u, sequence, threw ? pusher::delivery_outcome::failed : pusher::delivery_outcome::delivered);
         dispatching_ = false;
         run_deferred();
         if (!u.catching || !u.alive)
@@ -574,6 +604,14 @@ inline void model::lose(user& u, std::uint64_t sequence, pusher::drop_cause why)
     static constexpr const char* names[] = {"overflow",  "trimmed", "disconnected", "undeliverable",
                                             "conflated", "expired", "memory",       "failed"};
     u.out.drops.push_back(message(sequence).topic + " " + names[static_cast<std::size_t>(why)]);
+    using fate = pusher::delivery_outcome;
+    settle_fate(
+        u, sequence,
+        why == pusher::drop_cause::conflated       ? fate::conflated
+        : why == pusher::drop_cause::expired       ? fate::expired
+        : why == pusher::drop_cause::undeliverable ? fate::undeliverable
+        : why == pusher::drop_cause::failed        ? fate::failed
+                                                   : fate::dropped);
     switch (why) {
     case pusher::drop_cause::overflow: ++counters_.dropped; break;
     case pusher::drop_cause::trimmed: ++counters_.dropped_trimmed; break;

@@ -213,6 +213,8 @@ inline void model::publish(const command& c, outcome& o) {
     auto* const p = past_of(c.text);
     const auto m = post(c, p, false);
     const auto sequence = published_.size();
+    auto& report = fates_[sequence];
+    report.deferred = dispatching_;
     std::size_t matched = 0;
     std::size_t handlers = 0;
     bool queued = p != nullptr;
@@ -225,9 +227,13 @@ inline void model::publish(const command& c, outcome& o) {
         if (u.what == kind::handler) {
             handlers += live;
             matched += !live && caught;
+            if (live ? dispatching_ : caught)
+                report.of[&u];
             continue;
         }
         matched += live || caught;
+        if (live || caught)
+            report.of[&u];
         if (matches_live(u, m, sequence, true)) {
             queued = true;
             u.given = true;
@@ -236,6 +242,7 @@ inline void model::publish(const command& c, outcome& o) {
             u.turn.push_back({sequence, {}});
     }
     o.sequence = sequence;
+    report.in_turn = queued;
     if (queued)
         after_append(p);
     if (p)
@@ -257,10 +264,14 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
     auto* const p = in_history ? past_of(c.text) : nullptr;
     post(c, p, true);
     const auto sequence = published_.size();
+    auto& report = fates_[sequence];
+    report.deferred = dispatching_;
     bool queued = p != nullptr;
     std::size_t matched = 0;
     std::erase_if(audience, [&](std::size_t n) {
         auto& u = users_[n];
+        if (u.what != kind::handler || dispatching_)
+            report.of[&u];
         if (u.what == kind::handler)
             return false;
         u.given = queued = true;
@@ -271,6 +282,7 @@ model::publish_to(const command& c, std::vector<std::size_t> audience, bool in_h
     o.sequence = sequence;
     if (p)
         o.position = pusher::topic_position{0, p->next()};
+    report.in_turn = queued;
     if (queued)
         after_append(p);
     remember(c, o, matched);
@@ -338,6 +350,10 @@ model::hand_over(std::uint64_t sequence, std::vector<std::size_t> audience, std:
         if (before.contains(n))
             both.insert(n);
     });
+    auto& report = fates_[sequence];
+    for (const auto n : both)
+        report.of.try_emplace(&users_[n]);
+    report.open = before.size() - both.size();
     settle(sequence, matched + both.size(), matched + before.size());
     run_deferred();
     // When its place in the list came, one that catches up may have been subscribed or not any more: the
@@ -377,7 +393,11 @@ inline std::size_t model::dispatch(std::uint64_t sequence, const std::vector<std
         u.last = sequence;
         ++called;
         u.out.got.push_back(message(sequence).text());
-        ++(run_call() ? counters_.handler_exceptions : counters_.delivered);
+        const bool threw = run_call();
+        ++(threw ? counters_.handler_exceptions : counters_.delivered);
+        auto& report = fates_[sequence];
+        if (!report.deferred || report.of.contains(&u))
+            report.of[&u] = threw ? pusher::delivery_outcome::failed : pusher::delivery_outcome::delivered;
     }
     require(
         std::none_of(due.begin(), due.end(), [&](const user* u) { return is_for(*u); }),

@@ -6,6 +6,7 @@
 #include "core_script.hpp"
 #include "log.hpp"
 #include "model.hpp"
+#include "report_text.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -126,6 +127,7 @@ private:
     void subscribe(const command& c, outcome& o);
     void take(std::size_t user, outcome& o);
     void check();
+    void check_reports();
 
     pusher::detail::core_params params_;
     int asked_ = 0;
@@ -140,6 +142,8 @@ private:
     std::uint64_t threw_ = 0;
     std::map<std::uint64_t, std::size_t> announced_; ///< what the observer saw matched, by sequence
     bool announced_right_ = true;
+    std::map<std::uint64_t, std::size_t> awaited_; ///< reports: what their receipts said, by sequence
+    std::multimap<std::uint64_t, pusher::delivery_report> reports_; ///< that came in this step
 };
 
 inline outcome world::perform(const command& c) {
@@ -236,11 +240,18 @@ inline void world::publish(const command& c, outcome& o) {
     options.ttl = c.ttl;
     if (c.publisher != nobody)
         options.publisher = all_[c.publisher].base().id;
-    const auto r = c.what == kind::publish     ? core_.publish(c.text, c.payload, options)
-                   : c.what == kind::broadcast ? core_.broadcast(c.text, c.payload, options)
-                                               : core_.push_to(c.uid, c.text, c.payload, options);
+    pusher::detail::report_function f = [this](pusher::error_code, const pusher::delivery_report& report) {
+        reports_.emplace(report.sequence, report);
+    };
+    auto* const report = std::stoull(c.payload) % 4 == 0 ? nullptr : &f; // some do without
+    const auto r =
+        c.what == kind::publish     ? core_.publish(c.text, c.payload, options, nullptr, nullptr, report)
+        : c.what == kind::broadcast ? core_.broadcast(c.text, c.payload, options, nullptr, nullptr, report)
+                                    : core_.push_to(c.uid, c.text, c.payload, options, report);
     if (r.error)
         o.error = r.error.message();
+    if (!f)
+        awaited_[r.sequence] = r.matched;
     o.matched = r.matched;
     o.sequence = r.sequence;
     o.position = r.position;
@@ -365,8 +376,39 @@ inline void world::check() {
     if (!model_.within_turn())
         same("topics", core_.topics(), model_.topics());
     same("pressured", core_.pressured(), model_.pressured());
+    check_reports();
     require(asked_ == 0 || asked_ == 1, "the end of a turn is asked for once");
     require(asked_ == 1 || !model_.wants_flush(), "nobody asked for the end of the turn");
+    require(asked_ == 1 || awaited_.empty(), "nobody asked for the end of the turn, and a report is due");
+}
+
+inline void world::check_reports() {
+    using fate = pusher::delivery_outcome;
+    for (const auto& [sequence, due] : model_.take_reports()) {
+        const auto waits = awaited_.find(sequence);
+        if (waits == awaited_.end())
+            continue;
+        const auto name = "report of " + std::to_string(sequence);
+        require(reports_.count(sequence) == 1, name + ": it has come, once");
+        const auto r = reports_.extract(sequence).mapped();
+        const auto what = name + ", " + test::text_of(r) + ": ";
+        require(r.matched == waits->second, what + "it matched what the receipt said");
+        require(test::sum_of(r) == r.matched, what + "it adds up");
+        std::size_t open = 0;
+        for (auto n = 0; n <= static_cast<int>(fate::parked); ++n) {
+            const auto is = r.count(static_cast<fate>(n));
+            const auto found = due.counts.find(static_cast<fate>(n));
+            const auto least = found == due.counts.end() ? 0 : found->second;
+            require(is >= least, what + std::to_string(least) + " " + test::text_of(static_cast<fate>(n)));
+            open += is - least;
+        }
+        require(open <= due.open, what + "more than are due");
+        require(
+            r.failures.size() + r.unlisted_failures == r.matched - r.delivered - r.queued - r.conflated,
+            what + "the failures");
+        awaited_.erase(waits);
+    }
+    require(reports_.empty(), "a report came before the turn was over");
 }
 
 } // namespace simulation

@@ -155,6 +155,31 @@ TEST_CASE("threads: async_publish from several threads, which wait on executors 
     });
 }
 
+TEST_CASE("threads: async_publish_report from several threads") {
+    broker_thread b;
+    std::atomic<int> done = 0;
+    in_threads([&](int thread) {
+        asio::io_context own(1);
+        asio::co_spawn(
+            own,
+            [&]() -> asio::awaitable<void> {
+                for (int n = 0; n != each; ++n) {
+                    const auto payload = payload_of(thread, n);
+                    const auto r =
+                        co_await b.broker->async_publish_report("t", payload, {}, asio::use_awaitable);
+                    done += r.matched == 1 && r.delivered == 1 ? 1 : 0;
+                }
+            },
+            [](std::exception_ptr e) {
+                if (e)
+                    std::rethrow_exception(e);
+            });
+        own.run();
+    });
+    CHECK(done == thread_count * each);
+    b.on([&] { CHECK(b.received == static_cast<std::size_t>(thread_count) * each); });
+}
+
 TEST_CASE("threads: async_publish is cancelled on another thread than the broker's") {
     broker_thread b;
     std::atomic<std::size_t> published = 0;

@@ -6,6 +6,7 @@
 #include <pusher/detail/durable.hpp>
 #include <pusher/detail/filter_table.hpp>
 #include <pusher/detail/recent_ids.hpp>
+#include <pusher/detail/reporting.hpp>
 #include <pusher/detail/stored_state.hpp>
 #include <pusher/detail/subscriber.hpp>
 #include <pusher/detail/timer_queue.hpp>
@@ -153,15 +154,19 @@ public:
 
     /// \param by whose the id is, if `o.publisher` does not say.
     /// \param stored it was admitted by `enter_topic`, and is in the store.
+    /// \param report taken, and called when the turn is over, if the message was published now: there was no
+    /// error, and it was not `repeated`.
     receipt publish(
         std::string_view topic, std::string_view payload, const publish_options& o = {},
-        const id_owner* by = nullptr, const stored_at* stored = nullptr);
+        const id_owner* by = nullptr, const stored_at* stored = nullptr, report_function* report = nullptr);
     receipt broadcast(
         std::string_view label, std::string_view payload, const publish_options& o = {},
-        const id_owner* by = nullptr, const stored_at* stored = nullptr);
+        const id_owner* by = nullptr, const stored_at* stored = nullptr, report_function* report = nullptr);
     receipt push_to(
-        std::string_view uid, std::string_view label, std::string_view payload,
-        const publish_options& o = {});
+        std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o = {},
+        report_function* report = nullptr);
+    /// Tells all who wait for a report that there is none.
+    void abandon_reports(error_code ec);
 
     // ---- histories that a store keeps too: impl/core_store.hpp
 
@@ -317,6 +322,7 @@ private:
         std::uint64_t publisher;
         std::vector<group*> groups; ///< pinned
         std::vector<subscriber_ptr> subscribers;
+        reporting_ptr report{};
     };
 
     struct sub_options {
@@ -409,21 +415,22 @@ private:
     void trim(topic_state& t);
     void pop_oldest(topic_state& t);
     void flush_if_long(std::uint32_t run_index);
+    void published(const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported);
     std::size_t dispatch(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
-        std::span<const subscriber_ptr> subscribers);
+        std::span<const subscriber_ptr> subscribers, reporting* to);
     std::size_t call_group(group& g, const message& m, std::uint64_t publisher);
     void call(handler_subscriber& s, const message& m);
     void tell(handler_subscriber& s, const gap& g);
     std::size_t defer(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
-        std::vector<subscriber_ptr> subscribers);
+        std::vector<subscriber_ptr> subscribers, const reporting_ptr& report);
     void run_deferred();
     void unpin(std::span<group* const> groups);
     receipt publish_to(
         std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
-        const publish_options& o, std::optional<std::string_view> uid, const id_owner* by = nullptr,
-        const stored_at* stored = nullptr);
+        const publish_options& o, std::optional<std::string_view> uid, const id_owner* by,
+        const stored_at* stored, report_function* report);
 
     // delivery
     void end_turn();
@@ -461,14 +468,16 @@ private:
         if (observer_)
             observer_->at_drop(s.info(), topic, why);
     }
-    void count_drop(const subscriber_base& s, const run& r, drop_cause why) {
+    void count_drop(const subscriber_base& s, const run& r, std::uint32_t index, drop_cause why) {
         count_drop(s, r.topic().view(), why);
+        if (!reports_.empty())
+            note_loss(s, r.at(index).sequence, why);
     }
     /// For the outbox of `s`: counts what it drops, and notes it for a gap marker.
     auto lose(queue_subscriber& s, drop_cause why) {
         return [this, &s, why](const run& r, std::uint32_t index) {
             s.box->add_gap(gap_of(r, index));
-            count_drop(s, r, why);
+            count_drop(s, r, index, why);
             if (why == drop_cause::expired) { // else it gave way, which these do not
                 forget_sent(s, r, index);
                 forget_returned(s, r, index);
@@ -488,6 +497,32 @@ private:
         if (observer_)
             observer_->at_gap(s.info(), g);
     }
+
+    // delivery reports: impl/core_report.hpp
+    reporting_ptr begin_report(std::string_view topic, report_function& done);
+    void list_audience(reporting& of, const topic_state& t, std::string_view type, std::uint64_t publisher);
+    void list_audience(reporting& of, const topic_state* t, std::span<subscriber_base* const> queues);
+    static reporting::fate
+    written_or_covered(const subscriber_base& s, const topic_state* t, std::uint64_t sequence) noexcept;
+    void note(const subscriber_base& s, std::uint64_t sequence, reporting::fate what);
+    void note(const subscriber_base& s, const run& r, std::uint32_t index, reporting::fate what) {
+        if (!reports_.empty())
+            note(s, r.at(index).sequence, what);
+    }
+    void note_handler(const subscriber_base& s, std::uint64_t sequence, reporting::fate what);
+    static void list_handler(reporting& of, const subscriber_base& s);
+    void handlers_called(reporting& of, std::size_t count);
+    void note_loss(const subscriber_base& s, std::uint64_t sequence, drop_cause why);
+    [[nodiscard]] bool
+    has_taken(const subscriber_base& s, std::uint64_t sequence, reporting::fate what) const;
+    void note_left(const cursor& c);
+    void before_reported();
+    void after_reported();
+    [[nodiscard]] bool waits(std::uint64_t id, std::uint64_t sequence) const;
+    [[nodiscard]] bool will_read(std::uint64_t id, const reporting& r) const;
+    [[nodiscard]] bool is_held(std::uint64_t id, std::uint64_t sequence) const;
+    [[nodiscard]] delivery_outcome outcome_of(const reporting::delivery& d, const reporting& r) const;
+    void finish_reports();
 
     // catching up: impl/core_catchup.hpp
     void start_cursor(std::unique_ptr<cursor> c);
@@ -621,7 +656,7 @@ private:
     bool shed(handler_subscriber& s);
     run_ptr copy_of(const message& m) const;
 
-    void fail_call(handler_subscriber& s, const message& m);
+    bool fail_call(handler_subscriber& s, const message& m);
     void hold(handler_subscriber& s, const message& m);
     void try_held(holding& h);
     bool call_held(handler_subscriber& s);
@@ -649,6 +684,9 @@ private:
     std::vector<std::uint32_t> free_options_;
     turn turn_;
     std::deque<deferred> deferred_;
+    std::vector<reporting_ptr> reports_;   ///< of this turn, in publish order
+    reporting* reporting_ = nullptr;       ///< of the message that handlers are being called with
+    std::size_t reported_ = 0;             ///< deliveries that are listed, and were not tried
     std::vector<subscriber_ptr> catchups_; ///< whose turn to read on comes at the next flush
     std::vector<filter_node*> matched_;    ///< room for one publish
     std::vector<group*> called_;           ///< room for one publish
@@ -707,6 +745,7 @@ private:
 #include <pusher/detail/impl/core_flush.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_report.hpp>
 #include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>

@@ -74,12 +74,12 @@ public:
 
     /// Accepts a message for a topic that `core::kept_in_store`.
     /// \param by whose the id is; null: as `o.publisher` says.
-    /// \param everyone it is broadcast. \param done may be empty.
+    /// \param everyone it is broadcast. \param done may be empty. \param report as for `core::publish`.
     /// \return `pending`: `done` will be called once, with what became of it. Else that is known already: it
     /// was refused, or published before.
     receipt publish(
         std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
-        bool everyone, answer done);
+        bool everyone, answer done, report_function report = {});
 
     /// Goes on, from the event loop.
     void work();
@@ -116,6 +116,7 @@ private:
         std::size_t size;
         std::optional<recent_ids::name> id{};
         answer done{};
+        report_function report{};
         std::vector<answer> repeats{}; ///< of those who published its id again meanwhile
 
         [[nodiscard]] id_owner by() const noexcept { return {owner, uid}; }

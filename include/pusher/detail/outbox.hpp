@@ -209,6 +209,23 @@ public:
         return {at->messages.get(), at->to - 1};
     }
 
+    /// Whether a message waits here that has not failed before.
+    [[nodiscard]] bool holds(std::uint64_t sequence) const noexcept {
+        return std::any_of(slices_.rbegin(), slices_.rend(), [&](const slice& s) {
+            if (!s.messages || s.as == handling::returned)
+                return false;
+            auto low = s.from;
+            for (auto high = s.to; low != high;) {
+                const auto middle = low + (high - low) / 2;
+                if (s.messages->at(middle).sequence < sequence)
+                    low = middle + 1;
+                else
+                    high = middle;
+            }
+            return low != s.to && s.messages->at(low).sequence == sequence;
+        });
+    }
+
     /// Frees runs of which little is wanted here: that little is copied. A few messages of each of many runs
     /// would hold many times what the limits say.
     void copy_out() {

@@ -314,6 +314,7 @@ PUSHER_DECL void broker_core::cancel() {
     cancelled_ = true;
     if (journal_)
         journal_->stop();
+    core_.abandon_reports(errc::stopped);
     services::cancel(due_);
     services::cancel(trims_);
     patience_.cancel();

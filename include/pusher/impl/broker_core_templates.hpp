@@ -89,6 +89,49 @@ auto broker_core::async_publish(
 }
 
 template <class CompletionToken>
+auto broker_core::async_report(
+    const addressed& what, const publish_options& options, CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code, delivery_report)>(
+        [box = inbox_, executor = get_executor()](auto handler, addressed a, publish_options o) {
+            auto op = detail::handed_over_op<delivery_report>::start(std::move(handler), executor);
+            boost::asio::dispatch(executor, [box, op, a, o] {
+                if (!op->claim())
+                    return;
+                if (box->owner)
+                    return box->owner->publish_reported(a, o, op);
+                delivery_report refused;
+                refused.error = errc::stopped;
+                op->complete(refused.error, refused);
+            });
+        },
+        token, what, options);
+}
+
+template <class CompletionToken>
+auto broker_core::async_publish_report(
+    std::string_view topic, std::string_view payload, const publish_options& options,
+    CompletionToken&& token) {
+    return async_report(
+        {addressed::kind::topic, {}, topic, payload}, options, std::forward<CompletionToken>(token));
+}
+
+template <class CompletionToken>
+auto broker_core::async_broadcast_report(
+    std::string_view label, std::string_view payload, const publish_options& options,
+    CompletionToken&& token) {
+    return async_report(
+        {addressed::kind::everyone, {}, label, payload}, options, std::forward<CompletionToken>(token));
+}
+
+template <class CompletionToken>
+auto broker_core::async_push_report(
+    std::string_view uid, std::string_view label, std::string_view payload, const publish_options& options,
+    CompletionToken&& token) {
+    return async_report(
+        {addressed::kind::user, uid, label, payload}, options, std::forward<CompletionToken>(token));
+}
+
+template <class CompletionToken>
 auto broker_core::async_open(std::unique_ptr<store> s, CompletionToken&& token) {
     return boost::asio::async_initiate<CompletionToken, void(error_code)>(
         [this](auto handler, std::unique_ptr<store> from) {

@@ -58,16 +58,17 @@ PUSHER_DECL void broker_core::watch_trims() {
 /// `done` is called.
 PUSHER_DECL receipt broker_core::publish_then(
     std::string_view topic, std::string_view payload, const publish_options& options,
-    const detail::id_owner* by, bool everyone, detail::journal::answer done) {
+    const detail::id_owner* by, bool everyone, detail::journal::answer done, detail::report_function report) {
     if (opening()) {
         receipt r;
         r.error = errc::unsupported;
         return r;
     }
     if (core_.kept_in_store(topic))
-        return journal_->publish(topic, payload, options, by, everyone, std::move(done));
-    return everyone ? core_.broadcast(topic, payload, options, by)
-                    : core_.publish(topic, payload, options, by);
+        return journal_->publish(topic, payload, options, by, everyone, std::move(done), std::move(report));
+    auto* const reports = report ? &report : nullptr;
+    return everyone ? core_.broadcast(topic, payload, options, by, nullptr, reports)
+                    : core_.publish(topic, payload, options, by, nullptr, reports);
 }
 
 } // namespace pusher::inline v0

@@ -199,6 +199,7 @@ PUSHER_DECL bool core::spill_newest(queue_subscriber& s) {
             return false;
     }
     const auto born = r->at(index).sequence - 1;
+    note(s, *r, index, reporting::fate::cursor);
     s.box->drop_newest([](const run&, std::uint32_t) {});
     if (known) {
         known->next = known->owed = known->from = offset;
@@ -345,6 +346,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
         }
         ++messages;
         bytes += r->at(place.index).size();
+        note(s, *r, place.index, reporting::fate::waits);
         if (queue) {
             box_of(*queue).add(r, place.index, how);
         } else {
@@ -409,7 +411,7 @@ PUSHER_DECL void core::tell_gap(subscriber_base& s, pending_gap g) {
 /// A subscriber that catches up will not get a message.
 PUSHER_DECL void core::lose_to_cursor(subscriber_base& s, const run& r, std::uint32_t index, drop_cause why) {
     tell_gap(s, gap_of(r, index));
-    count_drop(s, r, why);
+    count_drop(s, r, index, why);
 }
 
 /// A history forgets a message that some subscribers have not come to.

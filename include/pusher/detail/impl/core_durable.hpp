@@ -59,6 +59,7 @@ PUSHER_DECL void core::leave_durable(cursor& c) {
     if (!d)
         return;
     d->reader = nullptr;
+    note_left(c);
     auto& of = *d->of;
     if (std::any_of(of.cursors.begin(), of.cursors.end(), [](const auto& other) { return other->reader; }))
         return;

@@ -197,6 +197,7 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
     if (auto* const known = kept_already(s.uid, r->at(index).sequence)) {
         if (why != failure_cause::disconnected)
             known->not_to = s.id;
+        note(s, *r, index, reporting::fate::parked);
         return true;
     }
     // A history has the message anyway; but the few that failed must not hold the many that did not.
@@ -207,6 +208,7 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
     p->state.ladder = ladder;
     p->state.why = why;
     p->not_to = why == failure_cause::disconnected ? 0 : s.id;
+    note(s, *r, index, reporting::fate::parked);
     keep(std::move(p), params_.steady());
     return true;
 }
@@ -668,10 +670,11 @@ PUSHER_DECL std::size_t core::purge_dead_letters(std::uint64_t number) {
 // ---- handlers
 
 /// A handler threw: if there is a ladder, the message is held, and everything behind it.
-PUSHER_DECL void core::fail_call(handler_subscriber& s, const message& m) {
+/// \return whether there is one.
+PUSHER_DECL bool core::fail_call(handler_subscriber& s, const message& m) {
     const auto& ladder = ladder_for(s, m.topic(), m.type());
     if (ladder.empty())
-        return;
+        return false;
     if (!s.held) // else it has requeued a dead letter of its own
         s.held = std::make_unique<holding>(s);
     auto& h = *s.held;
@@ -683,6 +686,7 @@ PUSHER_DECL void core::fail_call(handler_subscriber& s, const message& m) {
     h.add_first(copy_of(m));
     due_.arm(h, params_.steady());
     schedule();
+    return true;
 }
 
 /// A message that is being handed to a handler.
@@ -706,6 +710,8 @@ PUSHER_DECL run_ptr core::copy_of(const message& m) const {
 PUSHER_DECL void core::hold(handler_subscriber& s, const message& m) {
     auto& h = *s.held;
     h.add(copy_of(m));
+    if (!reports_.empty())
+        note_handler(s, m.sequence(), reporting::fate::held);
     const auto& limits = params_.held;
     while (h.messages.size() > 1 && (h.messages.size() > limits.messages || h.bytes > limits.bytes)) {
         // What is tried again does not give way.
@@ -721,7 +727,7 @@ PUSHER_DECL void core::lose_held(handler_subscriber& s, std::size_t place, drop_
     const auto r = h.messages[place];
     h.bytes -= r->bytes();
     h.messages.erase(h.messages.begin() + static_cast<std::ptrdiff_t>(place));
-    count_drop(s, *r, why);
+    count_drop(s, *r, 0, why);
     tell_gap(s, gap_of(*r, 0));
 }
 
@@ -760,6 +766,7 @@ PUSHER_DECL bool core::call_held(handler_subscriber& s) {
             h.state = {};
             h.state.ladder = ladder_for(s, m.topic(), m.type());
             h.state.why = failure_cause::handler_threw;
+            note(s, *r, 0, h.state.ladder.empty() ? reporting::fate::failed : reporting::fate::parked);
             if (h.state.ladder.empty()) { // lost, as it is without ladders
                 h.pop_front();
                 h.failing = false;

@@ -17,6 +17,8 @@ PUSHER_DECL void core::flush() {
     offer();
     run_catchups();
     enforce_memory();
+    if (!reports_.empty())
+        finish_reports();
     if (!catchups_.empty() || !turn_.empty())
         schedule();
 }
@@ -43,6 +45,8 @@ PUSHER_DECL void core::end_turn() {
             release(*t); // it may have had state for this turn only
         }
     stale_ = turn_is_stale();
+    if (!reports_.empty())
+        before_reported();
     const auto touched = turn_.touched().size();
     for (std::size_t i = 0; i != touched; ++i) {
         const auto slot = turn_.touched()[i];
@@ -63,6 +67,8 @@ PUSHER_DECL void core::end_turn() {
     left_slots_.clear();
     ++counters_.turns;
     enforce_memory();
+    if (!reports_.empty())
+        after_reported();
 }
 
 /// Works out which messages of the turn's log, and which replies, are for one session.
@@ -208,7 +214,8 @@ PUSHER_DECL std::optional<pending_gap>
 core::cannot_send(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why) {
     if (has_ladders_ && fail(s, r, index, why))
         return std::nullopt;
-    count_drop(s, *r, why == failure_cause::undeliverable ? drop_cause::undeliverable : drop_cause::failed);
+    count_drop(
+        s, *r, index, why == failure_cause::undeliverable ? drop_cause::undeliverable : drop_cause::failed);
     return gap_of(*r, index);
 }
 
@@ -405,9 +412,9 @@ PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why, bool f
             if (as == outbox::handling::returned) // it has never left its mailbox
                 return;
             if (as != outbox::handling::plain && in_flight(*r, index))
-                return;
+                return note(s, *r, index, reporting::fate::parked); // or another of its uid gets it
             if (!(failed && fail(s, r, index, failure_cause::disconnected)))
-                count_drop(s, *r, why);
+                count_drop(s, *r, index, why);
         });
         s.box.reset();
     }
@@ -423,7 +430,7 @@ PUSHER_DECL void core::forget_turn(queue_subscriber& s, std::uint32_t head, drop
         for_each_selected(
             [&](const run_ptr& r, std::uint32_t index) {
                 if (!(failed && fail(s, r, index, failure_cause::disconnected)))
-                    count_drop(s, *r, why);
+                    count_drop(s, *r, index, why);
                 return true;
             },
             [](std::string_view) { return true; });
@@ -512,8 +519,10 @@ PUSHER_DECL bool core::drain(queue_subscriber& s) {
                     cannot_get(s, *p);
                 return std::nullopt;
             }
-            if (as != outbox::handling::plain && why == failure_cause::send_failed)
+            if (as != outbox::handling::plain && why == failure_cause::send_failed) {
+                note(s, *r, index, reporting::fate::again);
                 return std::nullopt; // it will not be acknowledged
+            }
             forget_sent(s, *r, index);
             return cannot_send(s, r, index, why);
         },

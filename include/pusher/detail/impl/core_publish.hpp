@@ -195,13 +195,13 @@ PUSHER_DECL void core::flush_if_long(std::uint32_t run_index) {
     const auto& r = *turn_.run_at(run_index).messages;
     if (r.size() >= params_.run_messages || r.bytes() >= params_.run_bytes ||
         turn_.messages() >= params_.turn_messages || turn_.bytes() >= params_.turn_bytes ||
-        turn_.nodes() >= params_.turn_nodes)
+        turn_.nodes() + reported_ >= params_.turn_nodes)
         end_turn();
 }
 
 PUSHER_DECL receipt core::publish(
     std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
-    const stored_at* stored) {
+    const stored_at* stored, report_function* report) {
     auto* t = topics_.find(topic);
     receipt result;
     result.error = check(t, topic, payload, o);
@@ -243,6 +243,7 @@ PUSHER_DECL receipt core::publish(
 
     result.sequence = ++sequence_;
     auto m = make_fields(topic, payload, o);
+    const auto reported = report ? begin_report(topic, *report) : nullptr;
     auto run_index = topic_state::no_run;
     if (queued) {
         if (stored && t->open != topic_state::no_run &&
@@ -260,6 +261,8 @@ PUSHER_DECL receipt core::publish(
         }
         if (t->cursors)
             result.matched += count_catching(*t, plan, o.publisher, sequence_);
+        if (reported)
+            list_audience(*reported, *t, o.type, o.publisher);
         append(*t, m, o.publisher, o.ttl, run_index, plan.slice);
     }
     if (o.publisher != 0) {
@@ -292,20 +295,28 @@ PUSHER_DECL receipt core::publish(
         flush_if_long(run_index);
     if (!called_.empty()) {
         const message view(m);
-        result.matched +=
-            dispatching_ ? defer(view, o.publisher, called_, {}) : dispatch(view, o.publisher, called_, {});
+        result.matched += dispatching_ ? defer(view, o.publisher, called_, {}, reported)
+                                       : dispatch(view, o.publisher, called_, {}, reported.get());
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
+    published(result, m, payload.size(), reported.get());
+    return result;
+}
+
+/// What every publish ends with.
+PUSHER_DECL void
+core::published(const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported) {
     ++counters_.published;
-    counters_.published_bytes += payload.size();
-    if (!turn_.empty())
+    counters_.published_bytes += bytes;
+    if (reported)
+        static_cast<receipt&>(reported->report) = result;
+    if (!turn_.empty() || reported)
         schedule();
     if (observer_)
         observer_->at_publish(message(m), result);
     if (!dispatching_)
         run_deferred();
-    return result;
 }
 
 PUSHER_DECL void core::call(handler_subscriber& s, const message& m) {
@@ -316,8 +327,9 @@ PUSHER_DECL void core::call(handler_subscriber& s, const message& m) {
         ++counters_.delivered;
     } catch (...) {
         handler_threw(s.info(), m.topic());
-        if (has_ladders_ && s.owner == this)
-            fail_call(s, m);
+        const bool again = has_ladders_ && s.owner == this && fail_call(s, m);
+        if (!reports_.empty())
+            note_handler(s, m.sequence(), again ? reporting::fate::parked : reporting::fate::failed);
     }
 }
 
@@ -347,8 +359,11 @@ PUSHER_DECL std::size_t core::call_group(group& g, const message& m, std::uint64
             continue;
         h.subscriber->last_sequence = m.sequence();
         ++matched;
-        if (h.subscriber->catching && h.subscriber->catching->covers(topics_.find(m.topic()), m.sequence()))
+        if (h.subscriber->catching && h.subscriber->catching->covers(topics_.find(m.topic()), m.sequence())) {
+            if (reporting_)
+                note_handler(*h.subscriber, m.sequence(), reporting::fate::cursor);
             continue;
+        }
         // It may leave, and be destroyed, inside its own handler.
         const boost::intrusive_ptr<handler_subscriber> keep(h.subscriber);
         call(*keep, m);
@@ -358,8 +373,9 @@ PUSHER_DECL std::size_t core::call_group(group& g, const message& m, std::uint64
 
 PUSHER_DECL std::size_t core::dispatch(
     const message& m, std::uint64_t publisher, std::span<group* const> groups,
-    std::span<const subscriber_ptr> subscribers) {
+    std::span<const subscriber_ptr> subscribers, reporting* to) {
     dispatching_ = true;
+    reporting_ = to;
     // The caller's list is room that the next publish uses again.
     const std::vector<group*> several(groups.size() > 1 ? groups.begin() : groups.end(), groups.end());
     auto* const one = groups.size() == 1 ? groups.front() : nullptr;
@@ -377,8 +393,11 @@ PUSHER_DECL std::size_t core::dispatch(
             continue;
         s->last_sequence = m.sequence();
         ++matched;
-        if (m.position() && s->catching && s->catching->covers(topics_.find(m.topic()), m.sequence()))
+        if (m.position() && s->catching && s->catching->covers(topics_.find(m.topic()), m.sequence())) {
+            if (reporting_)
+                note_handler(*s, m.sequence(), reporting::fate::cursor);
             continue;
+        }
         call(static_cast<handler_subscriber&>(*s), m);
     }
     for (auto* const g : all) {
@@ -390,22 +409,35 @@ PUSHER_DECL std::size_t core::dispatch(
             release(*g);
     }
     dispatching_ = false;
+    reporting_ = nullptr;
+    if (to)
+        handlers_called(*to, matched);
     return matched;
 }
 
 PUSHER_DECL std::size_t core::defer(
     const message& m, std::uint64_t publisher, std::span<group* const> groups,
-    std::vector<subscriber_ptr> subscribers) {
+    std::vector<subscriber_ptr> subscribers, const reporting_ptr& report) {
     std::size_t matched = subscribers.size();
+    if (report)
+        for (const auto& s : subscribers)
+            list_handler(*report, *s);
     boost::unordered_flat_map<const subscriber_base*, bool> seen;
     for (auto* const g : groups) {
         ++g->pins;
         for (const auto& h : *g->handlers)
             if (h.subscriber && !(h.no_echo && publisher == h.subscriber->id) &&
-                (groups.size() == 1 || seen.emplace(h.subscriber, true).second))
+                (groups.size() == 1 || seen.emplace(h.subscriber, true).second)) {
                 ++matched;
+                if (report)
+                    list_handler(*report, *h.subscriber);
+            }
     }
-    deferred_.push_back({m.pin(), publisher, {groups.begin(), groups.end()}, std::move(subscribers)});
+    deferred_.push_back({m.pin(), publisher, {groups.begin(), groups.end()}, std::move(subscribers), report});
+    if (report) {
+        report->sort();
+        report->waits_for_handlers = true;
+    }
     return matched;
 }
 
@@ -413,10 +445,10 @@ PUSHER_DECL void core::run_deferred() {
     while (!deferred_.empty()) {
         const auto d = std::move(deferred_.front());
         deferred_.pop_front();
-        dispatch(*d.message, d.publisher, d.groups, d.subscribers);
+        dispatch(*d.message, d.publisher, d.groups, d.subscribers, d.report.get());
         unpin(d.groups);
     }
-    if (!catchups_.empty())
+    if (!catchups_.empty() || !reports_.empty())
         schedule();
 }
 
@@ -433,7 +465,7 @@ PUSHER_DECL void core::unpin(std::span<group* const> groups) {
 PUSHER_DECL receipt core::publish_to(
     std::vector<subscriber_ptr> audience, std::string_view label, std::string_view payload,
     const publish_options& o, std::optional<std::string_view> uid, const id_owner* by,
-    const stored_at* stored) {
+    const stored_at* stored, report_function* report) {
     const bool in_history = !uid;
     receipt result;
     auto* t = topics_.find(label);
@@ -463,6 +495,7 @@ PUSHER_DECL receipt core::publish_to(
 
     result.sequence = ++sequence_;
     auto m = make_fields(label, payload, o);
+    const auto reported = report ? begin_report(label, *report) : nullptr;
     std::vector<subscriber_ptr> handlers;
     std::vector<subscriber_base*> queues;
     for (auto& s : audience) {
@@ -495,6 +528,8 @@ PUSHER_DECL receipt core::publish_to(
                 turn_.give(s->slot, dense, false);
             result.matched = queues.size();
         }
+        if (reported)
+            list_audience(*reported, result.position ? t : nullptr, queues);
         turn_.run_at(run_index).messages->append(m, o.publisher, o.ttl);
         turn_.logged(run_index, turn::none);
         if (result.position)
@@ -506,41 +541,35 @@ PUSHER_DECL receipt core::publish_to(
         flush_if_long(run_index);
     if (!handlers.empty()) {
         const message view(m);
-        result.matched += dispatching_ ? defer(view, o.publisher, {}, std::move(handlers))
-                                       : dispatch(view, o.publisher, {}, handlers);
+        result.matched += dispatching_ ? defer(view, o.publisher, {}, std::move(handlers), reported)
+                                       : dispatch(view, o.publisher, {}, handlers, reported.get());
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    ++counters_.published;
-    counters_.published_bytes += payload.size();
-    if (!turn_.empty())
-        schedule();
-    if (observer_)
-        observer_->at_publish(message(m), result);
-    if (!dispatching_)
-        run_deferred();
+    published(result, m, payload.size(), reported.get());
     return result;
 }
 
 PUSHER_DECL receipt core::broadcast(
     std::string_view label, std::string_view payload, const publish_options& o, const id_owner* by,
-    const stored_at* stored) {
+    const stored_at* stored, report_function* report) {
     std::vector<subscriber_ptr> everyone;
     for (const auto& s : slots_)
         if (s && s->listed)
             everyone.push_back(s);
-    return publish_to(std::move(everyone), label, payload, o, {}, by, stored);
+    return publish_to(std::move(everyone), label, payload, o, {}, by, stored, report);
 }
 
 PUSHER_DECL receipt core::push_to(
-    std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o) {
+    std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o,
+    report_function* report) {
     std::vector<subscriber_ptr> of_uid;
     for_each_of_uid(uid, [&](subscriber_base& s) {
         if (s.listed)
             of_uid.push_back(&s);
     });
     const bool absent = of_uid.empty();
-    const auto result = publish_to(std::move(of_uid), label, payload, o, uid);
+    const auto result = publish_to(std::move(of_uid), label, payload, o, uid, nullptr, nullptr, report);
     if (absent && has_ladders_ && !uid.empty() && !result.error && !result.repeated)
         fail_absent(uid, label, payload, o, result.sequence);
     return result;

@@ -33,7 +33,7 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
         forget_queued(static_cast<queue_subscriber&>(s), drop_cause::disconnected, s.remote);
     } else if (auto& h = static_cast<handler_subscriber&>(s); h.held)
         for (const auto gone = std::exchange(h.held, nullptr); const auto& r : gone->messages)
-            count_drop(s, *r, drop_cause::disconnected);
+            count_drop(s, *r, 0, drop_cause::disconnected);
     unsubscribe_all(s);
     s.catching.reset();
     bind(s, {});
@@ -48,6 +48,7 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
 
 PUSHER_DECL void core::clear() {
     has_ladders_ = false; // there will be no attempts
+    abandon_reports(errc::stopped);
     for (std::size_t slot = 1; slot < slots_.size(); ++slot)
         if (slots_[slot])
             remove(*slots_[slot]);

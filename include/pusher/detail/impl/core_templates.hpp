@@ -80,7 +80,7 @@ bool core::take(queue_subscriber& s, OnMessage&& f, OnGap&& told) {
             told(g);
         },
         [&](const run& r, std::uint32_t index) {
-            count_drop(s, r, drop_cause::expired);
+            count_drop(s, r, index, drop_cause::expired);
             forget_sent(s, r, index);
             forget_returned(s, r, index);
             return gap_of(r, index);

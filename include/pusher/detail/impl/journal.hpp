@@ -9,7 +9,7 @@ namespace pusher::inline v0::detail {
 
 PUSHER_DECL receipt journal::publish(
     std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
-    bool everyone, answer done) {
+    bool everyone, answer done, report_function report) {
     receipt result;
     if (state_ != state::open) {
         result.error = errc::stopped;
@@ -61,6 +61,7 @@ PUSHER_DECL receipt journal::publish(
         t, message(m).pin(), o.ttl, o.publisher, owner.what, std::string(owner.uid), everyone, size});
     e->id = id;
     e->done = std::move(done);
+    e->report = std::move(report);
     if (id)
         ids_.emplace(*id, e.get());
     waiting_bytes_ += size;
@@ -197,8 +198,9 @@ PUSHER_DECL void journal::publish(entry& e) {
     // Remembered by the core from here on, before handlers are called.
     if (e.id)
         ids_.erase(*e.id);
-    const auto r = e.everyone ? core_->broadcast(m.topic(), m.payload(), o, &by, &at)
-                              : core_->publish(m.topic(), m.payload(), o, &by, &at);
+    auto* const report = e.report ? &e.report : nullptr;
+    const auto r = e.everyone ? core_->broadcast(m.topic(), m.payload(), o, &by, &at, report)
+                              : core_->publish(m.topic(), m.payload(), o, &by, &at, report);
     core_->leave_topic(*e.topic);
     answer_all(e, r);
 }
