@@ -573,6 +573,7 @@ private:
     void take_over(durable_subscriber& d, const subscriber_base& by);
     void read_for_durable(cursor& c, std::string_view name, std::uint64_t offset);
     void leave_durable(cursor& c);
+    void note_sent(durable_cursor& d, std::uint64_t offset);
     durable_cursor* durable_of(const subscriber_base& s, std::size_t sub) const noexcept;
     void erase_durable(durable_cursor& d);
     std::size_t erase_durable(durable_subscriber& d);
@@ -642,6 +643,7 @@ private:
     void expect_mail(subscriber_base& s);
     bool is_for(const parcel& p, const subscriber_base& s) const;
     void deliver_mail(queue_subscriber& s);
+    bool call_with_mail(handler_subscriber& s);
     void take_back(queue_subscriber& s);
     void come_back(parcel& p);
     void taken(subscriber_base& s, const run& r, std::uint32_t index);

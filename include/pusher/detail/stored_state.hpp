@@ -140,7 +140,8 @@ struct stored_durable {
 
 /// A message that failed. \code 'p' or 'd', number -> version, when, why, attempts, who, message \endcode
 ///
-/// The message is a place in a history that the store keeps too, or a record of its own.
+/// The message is a record of its own, since a history may forget it first; and, if it has one, a place
+/// there.
 struct stored_failure {
     std::uint64_t number = 0;
     wall_time when{}; ///< parked: until then; a dead letter: it was given up
@@ -151,7 +152,7 @@ struct stored_failure {
     std::string_view transport;
     std::string_view topic;
     bool addressed = false;
-    std::optional<topic_position> position{}; ///< else:
+    std::optional<topic_position> position{};
     std::string_view record;
 
     [[nodiscard]] std::string key(char kind) const {
@@ -170,9 +171,8 @@ struct stored_failure {
         if (position) {
             record_format::put_eight(v, position->epoch);
             record_format::put_eight(v, position->offset);
-        } else {
-            state_format::put_text(v, record);
         }
+        state_format::put_text(v, record);
         return v;
     }
     /// \return false: it is damaged.
@@ -193,9 +193,8 @@ struct stored_failure {
             position.emplace();
             position->epoch = v.eight();
             position->offset = v.eight();
-        } else {
-            record = v.text();
         }
+        record = v.text();
         why = static_cast<failure_cause>(cause);
         attempts = static_cast<std::uint32_t>(tries);
         addressed = (flags & 1U) != 0;

@@ -23,14 +23,17 @@ core::acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offs
             }
     if (ec)
         return;
-    for (const auto& c : s.catching->cursors)
-        if (c->sent && c->topic == t && c->sent->acknowledge(offset)) {
+    for (const auto& c : s.catching->cursors) {
+        if (!c->sent || c->topic != t)
+            continue;
+        if (c->sent->acknowledge(offset))
             watch(*c);
-            if (c->durable) {
-                c->durable->offset = std::max(c->durable->offset, offset);
-                changed(*c->durable, false);
-            }
+        // Also what a ladder has given up in the meantime.
+        if (c->durable && c->durable->offset < offset && offset < c->next) {
+            c->durable->offset = offset;
+            changed(*c->durable, false);
         }
+    }
     acknowledge_returned(s, topic, offset);
     schedule_catchup(s);
 }
@@ -124,11 +127,19 @@ PUSHER_DECL void core::forget_sent(subscriber_base& s, const run& r, std::uint32
         }
 }
 
+/// What was sent is to be marked when it is sent again, in another life too.
+PUSHER_DECL void core::note_sent(durable_cursor& d, std::uint64_t offset) {
+    if (offset <= d.sent)
+        return;
+    d.sent = offset;
+    changed(d, false);
+}
+
 PUSHER_DECL void core::sent(cursor& c, const in_flight::entry& e) {
     const bool first = c.sent->empty();
     c.sent->add(e);
     if (c.durable)
-        c.durable->sent = std::max(c.durable->sent, e.offset);
+        note_sent(*c.durable, e.offset);
     if (first) {
         c.sent->state = {};
         watch(c);

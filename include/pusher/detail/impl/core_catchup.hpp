@@ -273,8 +273,11 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
     if (queue) {
         if (queue->overflowed)
             return;
-        if (queue->mail_waits)
+        if (queue->mail_waits) {
             deliver_mail(*queue);
+            if (!queue->to && queue->box)
+                queue->at_queued();
+        }
         if (queue->blocked)
             return;
         if (queue->to && !drain(*queue))

@@ -249,6 +249,8 @@ PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
             if (e.offset >= past.first_offset()) {
                 const auto at = past.at(e.offset);
                 fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
+            } else {
+                count_drop(s, c->topic->name.view(), drop_cause::trimmed);
             }
     }
 }
@@ -320,10 +322,11 @@ PUSHER_DECL void core::keep(std::unique_ptr<parcel> p, steady_time due) {
         found = mailboxes_.emplace(key, std::move(box)).first;
     }
     auto& box = *found->second;
-    if (p->parked && p->number == 0) {
+    if (limited && p->number == 0) { // in another life nobody goes on waiting: there it is parked
+        const auto until = p->parked ? p->until : params_.steady() + params_.parking.ttl;
         p->number = ++last_failure_;
         store_failure(
-            state_format::parked_key, p->number, *p->messages, p->index, p->who, p->state, wall_of(p->until));
+            state_format::parked_key, p->number, *p->messages, p->index, p->who, p->state, wall_of(until));
     }
     p->in = &box;
     p->until = due;
@@ -440,8 +443,7 @@ PUSHER_DECL void core::offer() {
 }
 
 PUSHER_DECL void core::expect_mail(subscriber_base& s) {
-    if (s.what != subscriber_base::kind::queue || s.uid.empty() || mailboxes_.empty() ||
-        !mailboxes_.contains(s.uid.view()))
+    if (s.uid.empty() || mailboxes_.empty() || !mailboxes_.contains(s.uid.view()))
         return;
     s.mail_waits = true;
     schedule_catchup(s);
@@ -480,6 +482,40 @@ PUSHER_DECL void core::deliver_mail(queue_subscriber& s) {
         take(*p);
     for (auto* const p : expired)
         lose(take(*p), drop_cause::expired);
+}
+
+/// Calls a handler with what was kept for its uid. \return whether it may be called with more
+PUSHER_DECL bool core::call_with_mail(handler_subscriber& s) {
+    constexpr int most_called = 256;
+    const subscriber_ptr alive(&s);
+    s.mail_waits = false;
+    std::vector<header> headers;
+    for (int called = 0;; ++called) {
+        if (s.owner != this || s.held)
+            return false;
+        const auto found = mailboxes_.find(s.uid.view());
+        if (s.uid.empty() || found == mailboxes_.end())
+            return true;
+        const auto& all = found->second->parcels;
+        const auto next = std::find_if(all.begin(), all.end(), [&](const auto& p) { return is_for(*p, s); });
+        if (next == all.end())
+            return true;
+        if (called == most_called) { // others must come to their turn
+            s.mail_waits = true;
+            schedule_catchup(s);
+            return false;
+        }
+        const auto p = take(**next);
+        if (p->messages->expired(p->index, params_.steady())) {
+            count_drop(s, *p->messages, drop_cause::expired);
+            continue;
+        }
+        ++counters_.returned;
+        dispatching_ = true;
+        call(s, p->messages->view(p->index, params_.sequence_epoch, headers, true));
+        dispatching_ = false;
+        run_deferred();
+    }
 }
 
 /// A subscriber ends, or is another's from now on: what it has not taken stays in the mailbox.
@@ -540,8 +576,8 @@ core::acknowledge_returned(const subscriber_base& s, std::string_view topic, std
         return;
     std::vector<parcel*> done;
     for (const auto& p : found->second->parcels)
-        if (p->out == s.id && p->messages->topic().view() == topic && p->messages->in_history() &&
-            p->messages->offset_of(p->index) <= offset)
+        if ((p->out == s.id || (p->out == 0 && p->not_to == s.id)) && p->messages->topic().view() == topic &&
+            p->messages->in_history() && p->messages->offset_of(p->index) <= offset)
             done.push_back(p.get());
     for (auto* const p : done)
         take(*p);

@@ -60,26 +60,22 @@ PUSHER_DECL void core::store_failure(
     f.transport = who.transport.view();
     f.topic = r.topic().view();
     f.addressed = r.addressed();
-    std::string record;
-    const auto* const t = topics_.find(f.topic);
-    if (r.in_history() && t && t->past && t->past->stored.on && t->past->epoch() == r.epoch()) {
+    if (r.in_history())
         f.position = topic_position{r.epoch(), r.offset_of(index)};
-    } else {
-        std::vector<header> headers;
-        const auto m = r.view(index, params_.sequence_epoch, headers);
-        stored_message stored;
-        stored.order = number;
-        stored.fields.type = m.type();
-        stored.fields.key = m.key();
-        stored.fields.id = m.id();
-        stored.fields.payload = m.payload();
-        stored.fields.headers = m.headers();
-        stored.ttl = m.ttl();
-        record_writer writer(r.receive_time(), number);
-        writer.add(stored);
-        record = writer.take();
-        f.record = record;
-    }
+    std::vector<header> headers;
+    const auto m = r.view(index, params_.sequence_epoch, headers);
+    stored_message stored;
+    stored.order = number;
+    stored.fields.type = m.type();
+    stored.fields.key = m.key();
+    stored.fields.id = m.id();
+    stored.fields.payload = m.payload();
+    stored.fields.headers = m.headers();
+    stored.ttl = m.ttl();
+    record_writer writer(r.receive_time(), number);
+    writer.add(stored);
+    const auto record = writer.take();
+    f.record = record;
     keeper_->at_value(f.key(kind), f.value(), true);
 }
 
@@ -133,25 +129,24 @@ PUSHER_DECL error_code core::restore_failure(std::string_view key, std::string_v
     stored_failure stored;
     if (!stored.read(key, value))
         return errc::store_corrupt;
+    record_reader reader(stored.record, 1);
+    stored_message m;
+    if (!reader.next(m) || reader.error())
+        return errc::store_corrupt;
     run_ptr r;
     std::uint32_t index = 0;
-    if (stored.position) {
-        const auto* const t = topics_.find(stored.topic);
-        const auto* const past = t ? t->past.get() : nullptr;
-        if (past && past->epoch() == stored.position->epoch &&
-            stored.position->offset >= past->first_offset() &&
-            stored.position->offset < past->next_offset()) {
-            const auto at = past->at(stored.position->offset);
-            r = run_ptr(at.messages);
-            index = at.index;
-        }
+    const auto* const t = stored.position ? topics_.find(stored.topic) : nullptr;
+    const auto* const past = t ? t->past.get() : nullptr;
+    if (past && past->epoch() == stored.position->epoch && stored.position->offset >= past->first_offset() &&
+        stored.position->offset < past->next_offset()) {
+        const auto at = past->at(stored.position->offset);
+        r = run_ptr(at.messages);
+        index = at.index;
     } else {
-        record_reader reader(stored.record, 1);
-        stored_message m;
-        if (!reader.next(m) || reader.error())
-            return errc::store_corrupt;
         r = run_ptr(
             new run(shared_text(stored.topic), reader.received(), steady_of(reader.received()), account_));
+        if (stored.position)
+            r->keep_in_history(stored.position->epoch, stored.position->offset);
         m.fields.sequence = ++sequence_;
         r->append(m.fields, 0, m.ttl);
         if (stored.addressed)
@@ -159,14 +154,6 @@ PUSHER_DECL error_code core::restore_failure(std::string_view key, std::string_v
     }
     const addressee who{0, shared_text(stored.uid), shared_text(stored.peer), shared_text(stored.transport)};
     last_failure_ = std::max(last_failure_, stored.number);
-    if (!r) { // its history has forgotten it
-        count_drop(drop_cause::trimmed);
-        if (observer_)
-            observer_->at_drop(who.info(), stored.topic, drop_cause::trimmed);
-        if (keeper_)
-            keeper_->at_value(std::string(key), std::nullopt, false);
-        return {};
-    }
     if (key[0] == state_format::dead_key) {
         dead_letter_bytes_ += r->at(index).size();
         dead_letters_.push_back({stored.number, r, index, who, stored.why, stored.attempts, stored.when});
