@@ -62,7 +62,8 @@ TEST_CASE("report: sessions, subscribers, everyone, a user", "[broker]") {
     receiver.subscribe("t");
 
     reports told;
-    s.broker.async_publish_report("t", std::string(200, '1'), {}, told.listener());
+    const std::string payload(200, '1');
+    s.broker.async_publish_report("t", payload, {}, told.listener());
     CHECK(told.log.empty());
     s.run();
     // The connection has the beginning of it.
