@@ -137,10 +137,10 @@ void log::at_park(const pusher::subscriber_info& who, const pusher::message& m, 
 
 void log::at_dead_letter(
     const pusher::subscriber_info& who, const pusher::message& m, pusher::failure_cause cause) {
-    if (wants(log_level::warning))
+    if (wants(log_level::debug))
         write(
-            log_level::warning, "one of " + text_of(m.topic(), m.type()) + " for " + text_of(who) +
-                                    " is given up: " + text_of(cause));
+            log_level::debug, "one of " + text_of(m.topic(), m.type()) + " for " + text_of(who) +
+                                  " is given up: " + text_of(cause));
 }
 
 void log::alarm(const pusher::failed_delivery& f) const {

@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <iostream>
 #include <memory>
 #include <utility>
@@ -131,7 +132,7 @@ private:
                 return;
             if (broker_.stopped())
                 return broker_.cancel();
-            log_.write(log_level::info, "draining: once more to stop at once");
+            log_.write(log_level::info, "draining: once more to stop at once, and lose what is queued");
             // Longer than a link waits for the answer to its goodbye.
             broker_.async_drain(std::chrono::seconds(10), [this](pusher::error_code drained) {
                 if (drained)
@@ -167,6 +168,7 @@ int main(int argc, char** argv) {
         if (const auto status = hub::parse(argc, argv, options))
             return *status;
         raise_file_limit();
+        std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is a full disk: the store says so
         program(options).run();
         return 0;
     } catch (const failure& f) {

@@ -108,7 +108,12 @@ void add_overflow(const std::string& text, options& out) {
 /// \throws CLI::ValidationError
 void add_ladder(const std::string& text, options& out) {
     try {
-        out.on_failure.push_back(to_ladder(text));
+        auto added = to_ladder(text);
+        for (const auto& l : out.on_failure)
+            if (l.filter == added.filter)
+                throw std::invalid_argument(
+                    "there is a second one for " + (l.filter.empty() ? "all topics" : "'" + l.filter + "'"));
+        out.on_failure.push_back(std::move(added));
     } catch (const std::invalid_argument& e) {
         throw CLI::ValidationError(std::string("--on-failure: ") + e.what());
     }
@@ -212,12 +217,12 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
                for (const auto& text : texts)
                    add_ladder(text, out);
            },
-           "What happens to messages that a lost connection has not taken or acknowledged, or that cannot be "
-           "sent: rungs one after the other, each retry[:ATTEMPTS[:DELAY]] (wait for the user to come back), "
-           "alarm (a line on stderr), persist (keep it for the user) or drop; by FILTER for the topics that "
-           "it matches, the first that does")
-        ->type_name("[FILTER=]RUNG,…")
-        ->default_str("drop");
+           "What happens to messages that a lost connection has not taken, that are not acknowledged in "
+           "time, or that cannot be sent: rungs one after the other, each retry[:ATTEMPTS[:DELAY]] (wait for "
+           "the user to come back; send again), alarm (a line on stderr), persist (keep it for the user, who "
+           "needs a --token, for a day) or drop; by FILTER for the topics that it matches, the first that "
+           "does. Without one they are lost and counted, and what is not acknowledged is sent again")
+        ->type_name("[FILTER=]RUNG,…");
     app.add_option_function<std::vector<std::string>>(
            "--token",
            [&](const std::vector<std::string>& texts) {

@@ -35,9 +35,10 @@ struct failed_delivery {
 namespace failure {
 
 /// Tries again. A handler is called again. What was not acknowledged is sent again. What a lost connection
-/// did not take, or no connection of its subscriber can carry, waits for the subscriber's uid to come back:
+/// did not take, or its connection cannot carry or has lost, waits for the subscriber's uid to come back:
 /// nobody but the peer can make that attempt, so each lasts as long as its delay; who has no uid skips the
-/// rung. Meanwhile what follows for the same subscriber is held, so that order is kept.
+/// rung. Meanwhile what follows for the same subscriber is held, so that order is kept. To the granularity of
+/// a broker's timers, a tenth of a second.
 struct retry {
     std::uint32_t attempts = 3;                                ///< 1 to 1,000
     std::chrono::milliseconds delay = std::chrono::seconds(1); ///< before the first; 1 ms to 24 h

@@ -4,6 +4,7 @@
 
 #include "stored_script.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -195,6 +196,66 @@ TEST_CASE("stored state: a durable subscription goes on in the next life", "[bro
     disk.crash();
     stored_script s(disk, with());
     CHECK(s.broker.stats().durable_subscriptions == 0);
+}
+
+TEST_CASE("stored state: what waits for its user, or has left its history, is kept too", "[broker][store]") {
+    simulated_disk disk;
+    const bool waits = GENERATE(false, true);
+    auto ladder = waits ? failure_ladder(failure::retry{.attempts = 3, .delay = 1h}, failure::persist{})
+                        : failure_ladder(failure::persist{});
+    {
+        stored_script s(disk, with(ladder));
+        miss(s, "ann");
+        const auto before = s.broker.stats().store_batches;
+        s.run_until([&] { return s.broker.stats().store_batches != before; });
+        CHECK(parked(s, "ann").front().ends_with("waits") == waits);
+        for (int n = 0; n != 120; ++n) // the history keeps 100
+            s.publish("h", "x");
+        s.settle();
+    }
+    disk.crash();
+    stored_script s(disk, with(ladder));
+    REQUIRE(s.opened == pusher::error_code());
+    CHECK(parked(s, "ann") == texts{"t=1  ", "h=2  ", "h=3  "});
+    client a(s);
+    log_in(s, a, "ann");
+    a.subscribe("h");
+    a.subscribe("t");
+    s.settle();
+    const auto heard = a.heard();
+    REQUIRE(heard.size() == 5);
+    const auto has = [&](std::string_view text) {
+        return std::any_of(heard.begin(), heard.end(), [&](const auto& h) { return h.starts_with(text); });
+    };
+    CHECK(has("h@1=2  "));
+    CHECK(has("h@2=3  "));
+    CHECK(has("t=1  "));
+}
+
+TEST_CASE("stored state: what was sent before is marked in the next life", "[broker][store]") {
+    simulated_disk disk;
+    const auto subscribe = R"("topic":"h","ack":true,"durable":"d")";
+    {
+        stored_script s(disk, with());
+        client a(s);
+        log_in(s, a, "ann");
+        a.send("subscribe", subscribe);
+        s.settle();
+        s.publish("h", "1");
+        s.settle();
+        CHECK(a.heard() == texts{"ok", "h@1=1"});
+        const auto before = s.broker.stats().store_batches;
+        s.run_until([&] { return s.broker.stats().store_batches != before; });
+    }
+    disk.crash();
+    stored_script s(disk, with());
+    client a(s);
+    log_in(s, a, "ann");
+    a.send("subscribe", subscribe);
+    s.settle();
+    const auto lines = a.peer.take_lines();
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[1].find(R"("redelivered":true)") != std::string::npos);
 }
 
 TEST_CASE("stored state: what waits for a user when the broker ends is kept", "[broker][store]") {

@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -60,7 +61,8 @@ std::int64_t amount_received() {
 // Whether a store can be made.
 bool store_opens() {
     boost::asio::io_context io;
-    pusher::sqlite_store store(io.get_executor(), {.file = "consumer_store.db"});
+    const auto beside = std::filesystem::read_symlink("/proc/self/exe").string() + ".db";
+    pusher::sqlite_store store(io.get_executor(), {.file = beside});
     bool opened = false;
     store.open([&](pusher::error_code ec, const pusher::store_contents&) { opened = !ec; });
     io.run_for(std::chrono::seconds(30));

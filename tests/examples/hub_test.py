@@ -43,6 +43,7 @@ def bad_options(program):
             (["--on-failure", "pray"], "retry[:ATTEMPTS[:DELAY]]"),
             (["--on-failure", "drop,retry"], "leaves nothing for the next"), (["--on-failure", "retry:0"], "attempts"),
             (["--on-failure", "retry:3:1"], "not a time"), (["--on-failure", "a/#/b=persist"], "not a filter"),
+            (["--on-failure", "drop", "--on-failure", "persist"], "second one for all topics"),
             (["--log-level", "loud"], "warning"),
             (["--token", "nothing"], "SECRET=UID"), (["--token", "a=b", "--token", "a=c"], "twice"),
             (["--http", "off", "--tcp", "off", "--udp", "off"], "nothing to listen at")]:

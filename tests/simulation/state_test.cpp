@@ -172,7 +172,7 @@ private:
         std::vector<pusher::header> headers;
         for (const auto& u : users_)
             now_->middle.for_each_parcel(u.uid, [&](const pusher::detail::parcel& p) {
-                if (p.parked)
+                if (p.limited) // parked, or waits for its user
                     all["parked " + std::to_string(p.number)] =
                         u.uid + " " + std::string(p.messages->topic().view()) + " " +
                         std::string(p.messages->view(p.index, 1, headers).payload());

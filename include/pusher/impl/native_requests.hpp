@@ -140,6 +140,8 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.durable = r.subscribe.durable;
         if (!o.durable.empty() && s.uid.empty())
             return fail(s, r, "params.durable needs an identity: it is kept for a user");
+        if (!o.durable.empty() && !is_valid_topic(o.durable))
+            return fail(s, r, "params.durable holds a control character");
         error_code ec;
         const auto result = core_.subscribe(s, r.subscribe.topic, o, ec);
         if (ec)

@@ -1003,6 +1003,38 @@ TEST_CASE(
     CHECK(s.core.parked() == 0);
 }
 
+TEST_CASE("failure: what was kept goes to handlers of the user too, and wakes who waits", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{})));
+    s.core.push_to("ann", "p", "1");
+    s.core.push_to("ann", "p", "2");
+    pass(s);
+    REQUIRE(s.core.parked() == 2);
+    SECTION("a handler") {
+        auto h = s.handler();
+        s.core.bind(*h, "ann");
+        s.core.push_to("ann", "p", "3");
+        s.settle();
+        CHECK(h->take() == texts{"p=3", "~p=1", "~p=2"}); // a handler is called at once
+    }
+    SECTION("a handler that is subscribed to one topic only") {
+        auto h = s.handler();
+        h->listed = false;
+        s.core.bind(*h, "ann");
+        s.settle();
+        CHECK(h->take().empty());
+        CHECK(s.core.parked() == 2);
+        return;
+    }
+    SECTION("a queue that somebody waits at") {
+        auto q = s.queue();
+        s.core.bind(*q, "ann");
+        s.settle();
+        CHECK(q->queued > 0);
+        CHECK(s.take(q) == texts{"~p=1", "~p=2"});
+    }
+    CHECK(s.core.parked() == 0);
+}
+
 TEST_CASE("failure: what the history was to bring instead is not lost with the connection", "[core]") {
     core_script s(with(failure_ladder(failure::persist{}), 10));
     auto ann = join(s, "ann");
@@ -1185,7 +1217,8 @@ TEST_CASE("failure: what is not acknowledged in time is sent again when the ladd
         CHECK(ann->link.frames().empty());
         lose_connection(s, ann);
         auto again = acknowledging(s, "ann");
-        CHECK(again->link.frames() == texts{"~h@1=1"});
+        CHECK(again->link.frames().empty()); // it was acknowledged after all
+        CHECK(s.core.parked() == 0);
     }
     SECTION("an acknowledgement ends it") {
         acknowledge(s, ann, 2);
@@ -1210,6 +1243,28 @@ TEST_CASE("failure: what is not acknowledged in time is sent again when the ladd
         CHECK(again->link.frames() == texts{"h@2=2", "h@3=3"});
         CHECK(s.core.parked() == 0);
     }
+}
+
+TEST_CASE("failure: an acknowledgement counts, also of what was given up in the meantime", "[core]") {
+    const failure_ladder persist{failure::persist{}};
+    core_script s(with(failure_ladder(), 10));
+    auto ann = join(s, "ann");
+    pusher::subscribe_options o;
+    o.acknowledge = true;
+    o.durable = "d";
+    o.on_failure = &persist;
+    s.subscribe(ann, "h", o);
+    publish(s, "h", 1, 2);
+    for (int n = 0; n != 3; ++n)
+        pass(s, 1s);
+    CHECK(parked(s, "ann") == texts{"h@1=1", "h@2=2"});
+    acknowledge(s, ann, 2);
+    CHECK(s.core.parked() == 0);
+    lose_connection(s, ann);
+    auto again = join(s, "ann");
+    CHECK(s.subscribe(again, "h", o).recovered == true);
+    publish(s, "h", 3, 3);
+    CHECK(again->link.frames().back() == "h@3=3");
 }
 
 TEST_CASE("failure: what another session has, acknowledged too, is not kept for the user", "[core]") {

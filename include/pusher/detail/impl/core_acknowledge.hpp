@@ -121,8 +121,8 @@ PUSHER_DECL void core::forget_sent(subscriber_base& s, const run& r, std::uint32
         return;
     for (const auto& c : s.catching->cursors)
         if (c->sent && c->topic->name.view() == r.topic().view() && c->sent->forget(r.offset_of(index))) {
-            if (!c->sent->state.waits) // another than the oldest, which waits to be sent again
-                watch(*c);
+            if (c->sent->empty())
+                timer_queue::cancel(*c->sent);
             schedule_catchup(s);
         }
 }
@@ -175,8 +175,7 @@ PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor&
     }
     for_repeating(s, c, [this](in_flight& sent, std::uint64_t offset) {
         sent.forget(offset);
-        if (!sent.state.waits)
-            watch(*sent.of);
+        watch(*sent.of);
     });
     return std::nullopt;
 }

@@ -286,6 +286,8 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
             return;
     } else if (static_cast<handler_subscriber&>(s).held)
         return; // until that is done
+    else if (auto& h = static_cast<handler_subscriber&>(s); h.held || (h.mail_waits && !call_with_mail(h)))
+        return; // that comes first
     if (!s.catching)
         return;
 

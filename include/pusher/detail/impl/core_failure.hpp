@@ -507,7 +507,7 @@ PUSHER_DECL bool core::call_with_mail(handler_subscriber& s) {
         }
         const auto p = take(**next);
         if (p->messages->expired(p->index, params_.steady())) {
-            count_drop(s, *p->messages, drop_cause::expired);
+            count_drop(s, *p->messages, p->index, drop_cause::expired);
             continue;
         }
         ++counters_.returned;
