@@ -1,6 +1,6 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
-// Delivery reports: what a publisher is told.
+// Delivery reports: what a publisher is reported.
 
 #include "broker_script.hpp"
 #include "catch.hpp"
@@ -23,7 +23,7 @@ using pusher::errc;
 
 namespace {
 
-/// Writes down what is told.
+/// Writes down what is reported.
 struct reports {
     auto listener() {
         return [this](error_code ec, const delivery_report& r) {
@@ -61,43 +61,43 @@ TEST_CASE("report: sessions, subscribers, everyone, a user", "[broker]") {
     auto receiver = s.broker.make_subscriber();
     receiver.subscribe("t");
 
-    reports told;
+    reports reported;
     const std::string payload(200, '1');
-    s.broker.async_publish_report("t", payload, {}, told.listener());
-    CHECK(told.log.empty());
+    s.broker.async_publish_report("t", payload, {}, reported.listener());
+    CHECK(reported.log.empty());
     s.run();
     // The connection has the beginning of it.
-    CHECK(told.take() == texts{"5: 3 delivered, 1 queued, 1 failed; 1 more"});
+    CHECK(reported.take() == texts{"5: 3 delivered, 1 queued, 1 failed; 1 more"});
     for (int n = 0; n != 3; ++n)
         s.broker.publish("t", "2");
-    s.broker.async_publish_report("t", "3", {}, told.listener());
+    s.broker.async_publish_report("t", "3", {}, reported.listener());
     s.run();
-    CHECK(told.take() == texts{"5: 2 delivered, 2 queued, 1 failed; 1 more"});
-    s.broker.async_push_report("bob", "p", "4", {}, told.listener());
-    s.broker.async_push_report("nobody", "p", "5", {}, told.listener());
-    s.broker.async_broadcast_report("all", "6", {}, told.listener());
+    CHECK(reported.take() == texts{"5: 2 delivered, 2 queued, 1 failed; 1 more"});
+    s.broker.async_push_report("bob", "p", "4", {}, reported.listener());
+    s.broker.async_push_report("nobody", "p", "5", {}, reported.listener());
+    s.broker.async_broadcast_report("all", "6", {}, reported.listener());
     s.run();
-    CHECK(told.take() == texts{"1: 1 delivered", "0:", "3: 1 delivered, 2 queued"});
+    CHECK(reported.take() == texts{"1: 1 delivered", "0:", "3: 1 delivered, 2 queued"});
 }
 
-TEST_CASE("report: what is refused, or published before, is told at once", "[broker]") {
+TEST_CASE("report: what is refused, or published before, is reported at once", "[broker]") {
     pusher::broker_params p;
     p.idempotency.messages = 10;
     broker_script s(std::move(p));
     auto handler = s.broker.subscribe("t", [](const pusher::message&) {});
-    reports told;
-    s.broker.async_publish_report("", "1", {}, told.listener());
-    s.broker.async_publish_report("t", "2", {.id = "i"}, told.listener());
-    s.broker.async_publish_report("t", "2", {.id = "i"}, told.listener());
+    reports reported;
+    s.broker.async_publish_report("", "1", {}, reported.listener());
+    s.broker.async_publish_report("t", "2", {.id = "i"}, reported.listener());
+    s.broker.async_publish_report("t", "2", {.id = "i"}, reported.listener());
     s.run();
-    REQUIRE(told.log.size() == 3);
-    CHECK(told.log[0] == "invalid topic");
-    CHECK(std::count(told.log.begin(), told.log.end(), "1: 1 delivered") == 1);
-    CHECK(std::count(told.log.begin(), told.log.end(), "1:") == 1);
+    REQUIRE(reported.log.size() == 3);
+    CHECK(reported.log[0] == "invalid topic");
+    CHECK(std::count(reported.log.begin(), reported.log.end(), "1: 1 delivered") == 1);
+    CHECK(std::count(reported.log.begin(), reported.log.end(), "1:") == 1);
 }
 
 TEST_CASE("report: of a message that is stored first, it comes when it is visible", "[broker][store]") {
-    simulated_disk disk(test::told);
+    simulated_disk disk(test::reported);
     stored_script s(disk, keeping(10));
     client c(s);
     c.subscribe("t");
@@ -135,40 +135,40 @@ TEST_CASE("report: stopped before the end of the turn", "[broker]") {
     client a(s);
     a.subscribe("t");
     a.heard();
-    reports told;
+    reports reported;
     boost::asio::post(s.context, [&] {
-        s.broker.async_publish_report("t", "1", {}, told.listener());
+        s.broker.async_publish_report("t", "1", {}, reported.listener());
         s.broker.cancel();
     });
     s.run();
-    CHECK(told.take() == texts{"the broker is stopped"});
-    CHECK(told.sequence == 1); // it was published
-    s.broker.async_publish_report("t", "2", {}, told.listener());
+    CHECK(reported.take() == texts{"the broker is stopped"});
+    CHECK(reported.sequence == 1); // it was published
+    s.broker.async_publish_report("t", "2", {}, reported.listener());
     s.run();
-    CHECK(told.take() == texts{"the broker is stopped"});
-    CHECK(told.sequence == 0);
+    CHECK(reported.take() == texts{"the broker is stopped"});
+    CHECK(reported.sequence == 0);
 }
 
 TEST_CASE("report: cancelled before it is published, it never is", "[broker]") {
     broker_script s;
     int got = 0;
     auto handler = s.broker.subscribe("t", [&](const pusher::message&) { ++got; });
-    reports told;
+    reports reported;
     boost::asio::cancellation_signal signal;
     s.broker.async_publish_report(
-        "t", "1", {}, boost::asio::bind_cancellation_slot(signal.slot(), told.listener()));
+        "t", "1", {}, boost::asio::bind_cancellation_slot(signal.slot(), reported.listener()));
     signal.emit(boost::asio::cancellation_type::total);
     s.run();
-    CHECK(told.log.size() == 1);
+    CHECK(reported.log.size() == 1);
     CHECK(got == 0);
     SECTION("and later it does nothing") {
         boost::asio::post(s.context, [&] {
             s.broker.async_publish_report(
-                "t", "2", {}, boost::asio::bind_cancellation_slot(signal.slot(), told.listener()));
+                "t", "2", {}, boost::asio::bind_cancellation_slot(signal.slot(), reported.listener()));
             signal.emit(boost::asio::cancellation_type::total);
         });
         s.run();
         CHECK(got == 1);
-        CHECK(told.log.back() == "1: 1 delivered");
+        CHECK(reported.log.back() == "1: 1 delivered");
     }
 }
