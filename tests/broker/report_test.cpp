@@ -1,6 +1,6 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
-// Delivery reports: what a publisher is reported.
+// Delivery reports: what a publisher is told.
 
 #include "broker_script.hpp"
 #include "catch.hpp"
@@ -23,7 +23,7 @@ using pusher::errc;
 
 namespace {
 
-/// Writes down what is reported.
+/// Writes down what it is told.
 struct reports {
     auto listener() {
         return [this](error_code ec, const delivery_report& r) {
@@ -97,7 +97,7 @@ TEST_CASE("report: what is refused, or published before, is reported at once", "
 }
 
 TEST_CASE("report: of a message that is stored first, it comes when it is visible", "[broker][store]") {
-    simulated_disk disk(test::reported);
+    simulated_disk disk(test::told);
     stored_script s(disk, keeping(10));
     client c(s);
     c.subscribe("t");

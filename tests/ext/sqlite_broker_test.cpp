@@ -42,7 +42,6 @@ TEST_CASE("sqlite store: a broker, its next life, and publishers of several thre
     constexpr int threads = 3;
     constexpr int each = 200;
     std::map<std::uint64_t, std::string> answered;
-    std::optional<std::uint64_t> epoch;
     {
         boost::asio::io_context context(1);
         broker_type broker(context, keeping_all());
