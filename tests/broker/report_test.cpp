@@ -80,7 +80,7 @@ TEST_CASE("report: sessions, subscribers, everyone, a user", "[broker]") {
     CHECK(reported.take() == texts{"1: 1 delivered", "0:", "3: 1 delivered, 2 queued"});
 }
 
-TEST_CASE("report: what is refused, or published before, is reported at once", "[broker]") {
+TEST_CASE("report: what is refused, or published before, is told at once", "[broker]") {
     pusher::broker_params p;
     p.idempotency.messages = 10;
     broker_script s(std::move(p));
