@@ -10,6 +10,8 @@
 #include <pusher/detail/impl/core_durable.hpp>
 #include <pusher/detail/impl/core_failure.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
+#include <pusher/detail/impl/core_held.hpp>
+#include <pusher/detail/impl/core_mailbox.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
 #include <pusher/detail/impl/core_report.hpp>

@@ -223,7 +223,7 @@ public:
     /// \param ec `not_found`: no subscription of it acknowledges there; `invalid_message`: it was not sent.
     void acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offset, error_code& ec);
 
-    // ---- failed deliveries: impl/core_failure.hpp
+    // ---- failed deliveries: impl/core_failure.hpp (ladders), core_mailbox.hpp, core_held.hpp (handlers)
 
     /// Does what is due: late acknowledgements, and the steps of failure ladders.
     void run_due();
@@ -745,6 +745,8 @@ private:
 #include <pusher/detail/impl/core_durable.hpp>
 #include <pusher/detail/impl/core_failure.hpp>
 #include <pusher/detail/impl/core_flush.hpp>
+#include <pusher/detail/impl/core_held.hpp>
+#include <pusher/detail/impl/core_mailbox.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
 #include <pusher/detail/impl/core_report.hpp>
