@@ -574,9 +574,14 @@ private:
     void read_for_durable(cursor& c, std::string_view name, std::uint64_t offset);
     void leave_durable(cursor& c);
     void note_sent(durable_cursor& d, std::uint64_t offset);
+    durable_subscriber*
+    durable_reading(const subscriber_base& s, std::string_view topic, std::string_view type) const noexcept;
+    shared_text durable_name(const subscriber_base& s, const run& r, std::uint32_t index) const;
+    std::vector<std::unique_ptr<parcel>> take_mail(const durable_cursor& d);
     durable_cursor* durable_of(const subscriber_base& s, std::size_t sub) const noexcept;
     void erase_durable(durable_cursor& d);
     std::size_t erase_durable(durable_subscriber& d);
+    void expire_durable(durable_subscriber& d);
 
     // what a store keeps besides histories: impl/core_state.hpp
     [[nodiscard]] steady_time steady_of(wall_time t) const;
@@ -628,7 +633,7 @@ private:
     reached_otherwise(const queue_subscriber& s, const run& r, std::uint32_t index, failure_cause why) const;
     bool cursor_has(const subscriber_base& s, const run& r, std::uint32_t index) const;
     bool cursor_brings(const subscriber_base& s, const run& r, std::uint32_t index) const;
-    parcel* kept_already(const shared_text& uid, std::uint64_t sequence) const;
+    parcel* kept_already(const addressee& who, std::uint64_t sequence) const;
     std::unique_ptr<parcel> take(parcel& p);
     void keep(std::unique_ptr<parcel> p, steady_time due);
     void step(parcel& p);

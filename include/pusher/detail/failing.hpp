@@ -12,6 +12,7 @@
 #include <deque>
 #include <exception>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,9 +47,11 @@ struct addressee {
     shared_text uid;
     shared_text peer;
     shared_text transport;
+    shared_text durable; ///< name of the subscription it was for; empty: any session of the uid may get it
 
-    [[nodiscard]] static addressee of(const subscriber_info& who, const shared_text& uid) {
-        return {who.id, uid, shared_text(who.peer), shared_text(who.transport)};
+    [[nodiscard]] static addressee
+    of(const subscriber_info& who, const shared_text& uid, const shared_text& durable = {}) {
+        return {who.id, uid, shared_text(who.peer), shared_text(who.transport), durable};
     }
     [[nodiscard]] subscriber_info info() const noexcept {
         return {id, uid.view(), peer.view(), transport.view()};
@@ -137,9 +140,11 @@ struct mailbox {
         return taken;
     }
 
-    [[nodiscard]] parcel* find(std::uint64_t sequence) {
-        const auto at = first(sequence);
-        return at != parcels.end() && (*at)->sequence() == sequence ? at->get() : nullptr;
+    [[nodiscard]] parcel* find(std::uint64_t sequence, std::string_view durable) {
+        for (auto p = first(sequence); p != parcels.end() && (*p)->sequence() == sequence; ++p)
+            if ((*p)->who.durable.view() == durable)
+                return p->get();
+        return nullptr;
     }
 
     /// The one that is in the outbox of a subscriber.

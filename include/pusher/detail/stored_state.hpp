@@ -150,6 +150,7 @@ struct stored_failure {
     std::string_view uid;
     std::string_view peer;
     std::string_view transport;
+    std::string_view durable; ///< name; empty: it is for any session of the uid
     std::string_view topic;
     bool addressed = false;
     std::optional<topic_position> position{};
@@ -165,7 +166,7 @@ struct stored_failure {
         state_format::put_time(v, when);
         v += static_cast<char>(why);
         record_format::put_eight(v, attempts);
-        for (const auto text : {uid, peer, transport, topic})
+        for (const auto text : {uid, peer, transport, durable, topic})
             state_format::put_text(v, text);
         v += static_cast<char>((addressed ? 1 : 0) | (position ? 2 : 0));
         if (position) {
@@ -186,6 +187,7 @@ struct stored_failure {
         uid = v.text();
         peer = v.text();
         transport = v.text();
+        durable = v.text();
         topic = v.text();
         const auto flags = v.byte();
         position = std::nullopt;
@@ -200,7 +202,8 @@ struct stored_failure {
         addressed = (flags & 1U) != 0;
         return k.complete() && v.complete() && number != 0 && number < record_format::max_order &&
                cause <= static_cast<unsigned char>(failure_cause::absent) && tries >= 1 &&
-               tries <= 0xFFFF'FFFFU && flags <= 3 && is_valid_topic(topic) &&
+               tries <= 0xFFFF'FFFFU && flags <= 3 && (durable.empty() || is_valid_topic(durable)) &&
+               is_valid_topic(topic) &&
                (!position || (position->epoch != 0 && position->offset != 0 &&
                               position->offset < record_format::max_order));
     }

@@ -43,7 +43,8 @@ void broker_core::for_each_parked(std::string_view uid, F&& f) const {
     std::vector<header> headers;
     core_.for_each_parcel(uid, [&](const detail::parcel& p) {
         const auto m = p.messages->view(p.index, core_.params().sequence_epoch, headers);
-        f(parked_message{m, p.who.info(), p.state.why, p.state.attempts, !p.parked, p.out != 0});
+        f(parked_message{
+            m, p.who.info(), p.state.why, p.state.attempts, !p.parked, p.out != 0, p.who.durable.view()});
     });
 }
 
@@ -52,7 +53,7 @@ void broker_core::for_each_dead_letter(F&& f) const {
     std::vector<header> headers;
     for (const auto& d : core_.dead_letters()) {
         const auto m = d.messages->view(d.index, core_.params().sequence_epoch, headers);
-        f(dead_letter{d.number, m, d.who.info(), d.why, d.attempts, d.when});
+        f(dead_letter{d.number, m, d.who.info(), d.why, d.attempts, d.when, d.who.durable.view()});
     }
 }
 

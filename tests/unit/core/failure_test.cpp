@@ -1359,3 +1359,77 @@ TEST_CASE("failure: a ladder may drop what is not acknowledged; that is told", "
     CHECK(s.core.counters().dropped_failed == 2);
     CHECK(s.core.next_due() == pusher::detail::steady_time::max());
 }
+
+TEST_CASE("failure: what a durable subscription could not deliver is kept for its name alone", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 10);
+    p.durable.expiry = 60s;
+    core_script s(p);
+    pusher::subscribe_options o;
+    o.acknowledge = true;
+    o.durable = "phone";
+    auto phone = join(s, "ann");
+    s.subscribe(phone, "h", o);
+    auto laptop = join(s, "ann"); // has it, which is no matter to the phone
+    s.subscribe(laptop, "h");
+    publish(s, "h", 1, 1);
+    CHECK(phone->link.frames() == texts{"h@1=1"});
+    CHECK(laptop->link.frames() == texts{"h@1=1"});
+    pass(s, 1s); // late
+    REQUIRE(parked(s, "ann") == texts{"h@1=1"});
+    publish(s, "h", 2, 2);
+    CHECK(phone->link.frames() == texts{"h@2=2"});
+    CHECK(laptop->link.frames() == texts{"h@2=2"});
+
+    SECTION("no other session gets it") {
+        auto tablet = join(s, "ann");
+        s.subscribe(tablet, "h");
+        o.durable = "tablet";
+        auto other = join(s, "ann");
+        s.subscribe(other, "h", o);
+        s.core.requeue_parked("ann");
+        s.settle();
+        CHECK(tablet->link.frames().empty());
+        CHECK(other->link.frames().empty());
+        CHECK(laptop->link.frames().empty());
+        CHECK(parked(s, "ann") == texts{"h@1=1"});
+    }
+    SECTION("who has the name next does, once") {
+        auto next = join(s, "ann");
+        s.subscribe(next, "h", o);
+        s.settle();
+        CHECK(next->link.frames() == texts{"~h@1=1", "~h@2=2"});
+        acknowledge(s, next, 2);
+        CHECK(parked(s, "ann").empty());
+    }
+    SECTION("requeued, it goes to who has the name") {
+        CHECK(s.core.requeue_parked("ann") == 1);
+        s.settle();
+        CHECK(phone->link.frames() == texts{"~h@1=1"});
+        acknowledge(s, phone, 2);
+        CHECK(parked(s, "ann").empty());
+    }
+    SECTION("as a dead letter it goes back there, as long as the subscription is there") {
+        pass(s, p.parking.ttl);
+        REQUIRE(dead(s).size() == 2); // both are late
+        const auto number = s.core.dead_letters().front().number;
+        error_code ec;
+        s.core.requeue_dead_letter(number, ec);
+        CHECK(!ec);
+        s.settle();
+        CHECK(laptop->link.frames().empty());
+        REQUIRE(s.core.unsubscribe(*phone, "h", {}, pusher::match_mode::exact));
+        s.core.requeue_dead_letter(s.core.dead_letters().back().number, ec);
+        CHECK(ec == pusher::errc::not_found);
+    }
+    SECTION("it goes with the subscription") {
+        REQUIRE(s.core.unsubscribe(*phone, "h", {}, pusher::match_mode::exact));
+        CHECK(parked(s, "ann").empty());
+        CHECK(dead(s).empty());
+    }
+    SECTION("but when nobody comes back for that, the host is told") {
+        lose_connection(s, phone);
+        pass(s, 60s);
+        CHECK(parked(s, "ann").empty());
+        CHECK(dead(s) == texts{"h@1=1"});
+    }
+}

@@ -101,12 +101,12 @@ core::lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t 
     watch(c);
     schedule_catchup(s);
     auto p = std::make_unique<parcel>(r, index);
-    p->who = addressee::of(s.info(), s.uid);
+    p->who = addressee::of(s.info(), s.uid, c.durable ? c.durable->of->name : shared_text());
     p->state = state;
     p->not_to = s.id; // it is here, and does not answer
     switch (what) {
     case next_step::kind::park:
-        if (reached_otherwise(s, *r, index, state.why))
+        if (!c.durable && reached_otherwise(s, *r, index, state.why))
             return lose(std::move(p), drop_cause::failed); // it alone has not got it
         return park(std::move(p));
     case next_step::kind::drop: return lose(std::move(p), drop_cause::failed);

@@ -79,8 +79,50 @@ PUSHER_DECL durable_cursor* core::durable_of(const subscriber_base& s, std::size
     return nullptr;
 }
 
-/// A durable subscription ends.
+/// The durable subscription by which a subscriber gets messages of a topic.
+PUSHER_DECL durable_subscriber* core::durable_reading(
+    const subscriber_base& s, std::string_view topic, std::string_view type) const noexcept {
+    if (s.catching)
+        for (const auto& c : s.catching->cursors)
+            if (c->durable && c->topic->name.view() == topic && (c->type.empty() || c->type.view() == type))
+                return c->durable->of;
+    return nullptr;
+}
+
+PUSHER_DECL shared_text
+core::durable_name(const subscriber_base& s, const run& r, std::uint32_t index) const {
+    const auto* const d = r.addressed() ? nullptr : durable_reading(s, r.topic().view(), r.type_of(index));
+    return d ? d->name : shared_text();
+}
+
+/// What is kept for a durable subscription alone.
+PUSHER_DECL std::vector<std::unique_ptr<parcel>> core::take_mail(const durable_cursor& d) {
+    std::vector<std::unique_ptr<parcel>> taken;
+    const auto found = mailboxes_.find(d.of->uid.view());
+    if (found == mailboxes_.end())
+        return taken;
+    std::vector<parcel*> chosen;
+    for (const auto& p : found->second->parcels)
+        if (p->out == 0 && p->who.durable.view() == d.of->name.view() &&
+            p->messages->topic().view() == d.topic.view() &&
+            (d.type.empty() || d.type.view() == p->messages->type_of(p->index)))
+            chosen.push_back(p.get());
+    for (auto* const p : chosen)
+        taken.push_back(take(*p));
+    return taken;
+}
+
+/// Nobody has come back for a durable subscription.
+PUSHER_DECL void core::expire_durable(durable_subscriber& d) {
+    for (const auto& c : d.cursors)
+        for (auto& p : take_mail(*c))
+            bury(std::move(p));
+    erase_durable(d);
+}
+
+/// A durable subscription ends, and nobody is left who wants what is kept for it.
 PUSHER_DECL void core::erase_durable(durable_cursor& d) {
+    take_mail(d);
     auto& of = *d.of;
     if (d.reader)
         d.reader->durable = nullptr;

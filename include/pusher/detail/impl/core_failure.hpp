@@ -113,7 +113,7 @@ PUSHER_DECL void core::run_due() {
         case due_kind::in_flight: return late(static_cast<in_flight&>(node));
         case due_kind::holding: return try_held(static_cast<holding&>(node));
         case due_kind::parcel: return step(static_cast<parcel&>(node));
-        case due_kind::durable: erase_durable(static_cast<durable_subscriber&>(node)); return;
+        case due_kind::durable: return expire_durable(static_cast<durable_subscriber&>(node));
         }
     });
 }

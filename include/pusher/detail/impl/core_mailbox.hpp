@@ -64,9 +64,12 @@ PUSHER_DECL bool core::cursor_brings(const subscriber_base& s, const run& r, std
 /// \return false if it has none, or somebody else of the uid gets it.
 PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why) {
     const auto& ladder = ladder_for(s, r->topic().view(), r->type_of(index));
-    if (ladder.empty() || reached_otherwise(s, *r, index, why))
+    if (ladder.empty())
         return false;
-    if (auto* const known = kept_already(s.uid, r->at(index).sequence)) {
+    const auto who = addressee::of(s.info(), s.uid, durable_name(s, *r, index));
+    if (who.durable.empty() && reached_otherwise(s, *r, index, why))
+        return false;
+    if (auto* const known = kept_already(who, r->at(index).sequence)) {
         if (why != failure_cause::disconnected)
             known->not_to = s.id;
         note(s, *r, index, reporting::fate::parked);
@@ -76,7 +79,7 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
     constexpr std::size_t little = 16 * 1024;
     const bool whole = r->size() == 1 || (r->in_history() && r->footprint() <= little);
     auto p = std::make_unique<parcel>(whole ? r : r->copy(index, index + 1), whole ? index : 0);
-    p->who = addressee::of(s.info(), s.uid);
+    p->who = who;
     p->state.ladder = ladder;
     p->state.why = why;
     p->not_to = why == failure_cause::disconnected ? 0 : s.id;
@@ -172,11 +175,11 @@ PUSHER_DECL std::unique_ptr<parcel> core::take(parcel& p) {
 }
 
 /// The same message in the mailbox already: another session of the uid had failed to get it.
-PUSHER_DECL parcel* core::kept_already(const shared_text& uid, std::uint64_t sequence) const {
-    if (uid.empty() || mailboxes_.empty())
+PUSHER_DECL parcel* core::kept_already(const addressee& who, std::uint64_t sequence) const {
+    if (who.uid.empty() || mailboxes_.empty())
         return nullptr;
-    const auto found = mailboxes_.find(uid.view());
-    return found == mailboxes_.end() ? nullptr : found->second->find(sequence);
+    const auto found = mailboxes_.find(who.uid.view());
+    return found == mailboxes_.end() ? nullptr : found->second->find(sequence, who.durable.view());
 }
 
 /// Keeps a message for a uid until somebody comes for it, or its time comes. What is only to take its first
@@ -249,7 +252,7 @@ PUSHER_DECL void core::step(parcel& due) {
 PUSHER_DECL void core::park(std::unique_ptr<parcel> p) {
     if (p->who.uid.empty())
         return bury(std::move(p));
-    if (kept_already(p->who.uid, p->sequence()))
+    if (kept_already(p->who, p->sequence()))
         return; // for the same user
     p->parked = true;
     p->until = params_.steady() + params_.parking.ttl;
@@ -325,6 +328,8 @@ PUSHER_DECL bool core::is_for(const parcel& p, const subscriber_base& s) const {
     if (p.out != 0 || p.not_to == s.id)
         return false;
     const auto& r = *p.messages;
+    if (!p.who.durable.empty())
+        return durable_name(s, r, p.index).view() == p.who.durable.view();
     return r.addressed() ? s.listed : governing(s, r.topic().view(), r.type_of(p.index)) != nullptr;
 }
 
@@ -539,15 +544,18 @@ PUSHER_DECL std::size_t core::requeue_parked(std::string_view uid, std::string_v
 }
 
 PUSHER_DECL void core::requeue_dead_letter(std::uint64_t number, error_code& ec) {
-    ec = {};
     const auto found = std::find_if(
         dead_letters_.begin(), dead_letters_.end(), [&](const dead_entry& d) { return d.number == number; });
-    auto* const s = found == dead_letters_.end() ? nullptr : find(found->who.id);
-    const bool to_handler = s && s->what == subscriber_base::kind::handler;
-    if (found == dead_letters_.end() || (found->who.uid.empty() && !to_handler)) {
-        ec = errc::not_found;
+    ec = errc::not_found;
+    if (found == dead_letters_.end())
         return;
-    }
+    const auto& who = found->who;
+    auto* const s = find(who.id);
+    const bool to_handler = s && s->what == subscriber_base::kind::handler;
+    if ((who.uid.empty() && !to_handler) ||
+        (!who.durable.empty() && !find_durable(who.uid.view(), who.durable.view())))
+        return;
+    ec = {};
     const auto d = *found;
     forget_dead_letter(found);
     if (to_handler) {

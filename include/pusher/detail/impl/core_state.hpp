@@ -58,6 +58,7 @@ PUSHER_DECL void core::store_failure(
     f.uid = who.uid.view();
     f.peer = who.peer.view();
     f.transport = who.transport.view();
+    f.durable = who.durable.view();
     f.topic = r.topic().view();
     f.addressed = r.addressed();
     if (r.in_history())
@@ -152,7 +153,9 @@ PUSHER_DECL error_code core::restore_failure(std::string_view key, std::string_v
         if (stored.addressed)
             r->set_addressed();
     }
-    const addressee who{0, shared_text(stored.uid), shared_text(stored.peer), shared_text(stored.transport)};
+    const addressee who{
+        0, shared_text(stored.uid), shared_text(stored.peer), shared_text(stored.transport),
+        shared_text(stored.durable)};
     last_failure_ = std::max(last_failure_, stored.number);
     if (key[0] == state_format::dead_key) {
         dead_letter_bytes_ += r->at(index).size();
