@@ -1,12 +1,10 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
 #include "ladder.hpp"
+#include "number.hpp"
 
 #include <pusher/topic.hpp>
 
-#include <charconv>
-#include <chrono>
-#include <cstdint>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -16,8 +14,6 @@ namespace hub {
 
 namespace {
 
-using std::chrono::milliseconds;
-
 std::vector<std::string> parts_of(std::string_view text, char separator) {
     std::vector<std::string> parts(1);
     for (const char c : text)
@@ -26,26 +22,6 @@ std::vector<std::string> parts_of(std::string_view text, char separator) {
         else
             parts.back() += c;
     return parts;
-}
-
-/// A number, and what follows it.
-std::pair<std::uint32_t, std::string_view> to_number(const std::string& text) {
-    std::uint32_t number = 0;
-    const auto* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, number);
-    if (parsed.ec != std::errc())
-        throw std::invalid_argument("'" + text + "' does not begin with a number");
-    return {number, {parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)}};
-}
-
-milliseconds to_time(const std::string& text) {
-    const auto [number, unit] = to_number(text);
-    for (const auto& [name, length] :
-         {std::pair("ms", milliseconds(1)), std::pair("s", milliseconds(1000)),
-          std::pair("m", milliseconds(60'000)), std::pair("h", milliseconds(3'600'000))})
-        if (unit == name)
-            return number * length;
-    throw std::invalid_argument("'" + text + "' is not a time, such as 500ms, 2s, 1m or 1h");
 }
 
 pusher::failure::rung to_rung(const std::string& text) {

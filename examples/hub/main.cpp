@@ -46,6 +46,9 @@ pusher::broker_params params_of(const hub::options& o, hub::log& log) {
     // What waits for a session has room where it is kept for its user.
     p.parking.messages = std::max(p.parking.messages, p.outbox.messages);
     p.parking.bytes = std::max(p.parking.bytes, p.outbox.bytes);
+    p.parking.ttl = o.parked_for;
+    p.acknowledgement = {o.ack_window, o.ack_timeout};
+    p.durable.expiry = o.durable_for;
     p.memory_bytes = o.memory_mib << 20;
     p.outbox.overflow = o.overflow;
     p.topic_policies = o.topic_policies;

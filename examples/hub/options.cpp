@@ -2,6 +2,8 @@
 
 #include "options.hpp"
 
+#include "number.hpp"
+
 #include <pusher/topic.hpp>
 #include <pusher/version.hpp>
 
@@ -11,6 +13,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <iostream>
 #include <stdexcept>
 #include <utility>
@@ -129,6 +132,27 @@ std::string to_store_file(const std::string& text) {
     return text.substr(kind.size());
 }
 
+/// \param range the shortest and the longest
+void add_time(
+    CLI::App& app, const std::string& name, std::chrono::milliseconds& out,
+    std::pair<std::chrono::milliseconds, std::chrono::milliseconds> range, const std::string& by_default,
+    const std::string& help) {
+    app.add_option_function<std::string>(
+           name,
+           [&out, name, range](const std::string& text) {
+               try {
+                   out = to_time(text);
+               } catch (const std::invalid_argument& e) {
+                   throw CLI::ValidationError(name + ": " + e.what());
+               }
+               if (out < range.first || out > range.second)
+                   throw CLI::ValidationError(name + ": '" + text + "' is too short or too long");
+           },
+           help)
+        ->type_name("TIME")
+        ->default_str(by_default);
+}
+
 /// Adds an option whose values have names.
 template <class Value>
 void add_choice(
@@ -220,9 +244,24 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
            "What happens to messages that a lost connection has not taken, that are not acknowledged in "
            "time, or that cannot be sent: rungs one after the other, each retry[:ATTEMPTS[:DELAY]] (wait for "
            "the user to come back; send again), alarm (a line on stderr), persist (keep it for the user, who "
-           "needs a --token, for a day) or drop; by FILTER for the topics that it matches, the first that "
+           "needs a --token) or drop; by FILTER for the topics that it matches, the first that "
            "does. Without one they are lost and counted, and what is not acknowledged is sent again")
         ->type_name("[FILTER=]RUNG,…");
+    add_time(
+        app, "--parked-for", out.parked_for, {std::chrono::milliseconds(1), std::chrono::days(100)}, "1d",
+        "How long persist keeps a message");
+    app.add_option(
+           "--ack-window", out.ack_window,
+           "How many messages of an acknowledged subscription are sent before the first must be acknowledged")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{65'536}).description(""))
+        ->type_name("MESSAGES")
+        ->default_str("64");
+    add_time(
+        app, "--ack-timeout", out.ack_timeout, {std::chrono::milliseconds(10), std::chrono::days(1)}, "30s",
+        "When what is not acknowledged is late");
+    add_time(
+        app, "--durable-for", out.durable_for, {std::chrono::seconds(1), std::chrono::days(3650)}, "7d",
+        "How long a durable subscription waits for its user, who needs a --token");
     app.add_option_function<std::vector<std::string>>(
            "--token",
            [&](const std::vector<std::string>& texts) {

@@ -3,9 +3,13 @@
 
 #include "ladder.hpp"
 
+#include <pusher/acknowledgement_params.hpp>
+#include <pusher/durable_params.hpp>
 #include <pusher/overflow_policy.hpp>
+#include <pusher/parking_params.hpp>
 #include <pusher/topic_policy.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -41,6 +45,10 @@ struct options {
     pusher::overflow_policy overflow = pusher::overflow_policy::drop_oldest;
     std::vector<pusher::topic_policy> topic_policies;
     std::vector<ladder> on_failure;
+    std::chrono::milliseconds parked_for = pusher::parking_params().ttl;
+    std::size_t ack_window = pusher::acknowledgement_params().window;
+    std::chrono::milliseconds ack_timeout = pusher::acknowledgement_params().timeout;
+    std::chrono::milliseconds durable_for = pusher::durable_params().expiry;
     std::vector<token> tokens; ///< none: everybody is anonymous, and may do everything
     hub::log_level log_level = hub::log_level::info;
 };

@@ -442,6 +442,16 @@ private:
     bool authorized(detail::session& s, const native_request& r, std::string_view text);
     void perform(detail::session& s, const native_request& r);
     bool authenticate(detail::session& s, const native_request& r);
+    /// Where an answer that comes later belongs.
+    struct later_answer {
+        detail::session_ptr to;
+        std::uint64_t number;
+        std::string request_id;
+        std::string action_name;
+    };
+    later_answer answer_later(detail::session& s, const native_request& r);
+    void answer(const later_answer& which, native_reply with, error_code ec);
+    void answer_when_stored(detail::session& s, const native_request& r, const native_reply& with);
     void publish_stored(detail::session& s, const native_request& r, const publish_options& o);
     void send_known(detail::session& s);
     void encode_reply(detail::session& s, const native_request& r, native_reply with);

@@ -199,6 +199,100 @@ TEST_CASE("stored state: a durable subscription goes on in the next life", "[bro
     CHECK(s.broker.stats().durable_subscriptions == 0);
 }
 
+TEST_CASE("stored state: a durable subscription is answered when it is stored", "[broker][store]") {
+    simulated_disk disk(told);
+    stored_script s(disk, with());
+    client a(s);
+    log_in(s, a, "ann");
+    const auto subscribe = R"("topic":"h","ack":true,"durable":"d")";
+    struct broken {
+        pusher::error_code next() const { return fails ? errc::store_full : pusher::error_code(); }
+        bool fails = false;
+    } full;
+    disk.fail_by(&full);
+
+    SECTION("and before anything that it brings") {
+        a.send("subscribe", subscribe);
+        a.send("ping");
+        s.run();
+        s.broker.publish("h2", "x"); // to be stored behind it
+        s.publish("h", "1");
+        s.run();
+        CHECK(a.heard().empty());
+        REQUIRE(disk.step());
+        s.run();
+        CHECK(a.heard() == texts{"ok", "ok"});
+        s.settle();
+        CHECK(a.heard() == texts{"h@1=1"});
+        disk.crash();
+        stored_script next(disk, with());
+        CHECK(next.broker.stats().durable_subscriptions == 1);
+    }
+    SECTION("what is stored already is answered at once") {
+        a.send("subscribe", subscribe);
+        s.settle();
+        CHECK(a.heard() == texts{"ok"});
+        a.peer.close();
+        s.settle();
+        client b(s);
+        log_in(s, b, "ann");
+        full.fails = true;
+        b.send("subscribe", subscribe);
+        s.run();
+        CHECK(b.heard() == texts{"ok recovered"});
+    }
+    SECTION("where it cannot be stored, there is none") {
+        full.fails = true;
+        a.send("subscribe", subscribe);
+        s.settle();
+        CHECK(a.heard() == texts{"fail the store is full"});
+        CHECK(s.broker.stats().durable_subscriptions == 0);
+        full.fails = false;
+        s.publish("h", "1");
+        s.settle();
+        CHECK(a.heard().empty());
+        a.send("subscribe", subscribe); // it may ask again
+        s.settle();
+        CHECK(a.heard() == texts{"ok"});
+        s.publish("h", "2");
+        s.settle();
+        CHECK(a.heard() == texts{"h@2=2"});
+    }
+    SECTION("who leaves, or loses it to another, before that is no matter") {
+        client b(s);
+        log_in(s, b, "ann");
+        a.send("subscribe", subscribe);
+        s.run();
+        b.send("subscribe", subscribe);
+        s.run();
+        SECTION("both are here") {}
+        SECTION("one left") { a.peer.close(); }
+        SECTION("the other left") { b.peer.close(); }
+        SECTION("both left") {
+            a.peer.close();
+            b.peer.close();
+        }
+        s.run();
+        s.publish("h", "1");
+        s.settle();
+        CHECK(s.broker.stats().durable_subscriptions == 1);
+        client c(s);
+        log_in(s, c, "ann");
+        c.send("subscribe", subscribe);
+        s.settle();
+        const auto heard = c.heard();
+        REQUIRE(heard.size() == 2);
+        CHECK(heard[0] == "ok recovered");
+        CHECK(heard[1].ends_with("h@1=1"));
+    }
+    SECTION("a broker that ends meanwhile") {
+        a.send("subscribe", subscribe);
+        s.run();
+        s.broker.cancel();
+        s.settle();
+    }
+}
+
 TEST_CASE("stored state: what waits for its user, or has left its history, is kept too", "[broker][store]") {
     simulated_disk disk;
     const bool waits = GENERATE(false, true);

@@ -44,6 +44,9 @@ def bad_options(program):
             (["--on-failure", "drop,retry"], "leaves nothing for the next"), (["--on-failure", "retry:0"], "attempts"),
             (["--on-failure", "retry:3:1"], "not a time"), (["--on-failure", "a/#/b=persist"], "not a filter"),
             (["--on-failure", "drop", "--on-failure", "persist"], "second one for all topics"),
+            (["--parked-for", "1"], "not a time"), (["--parked-for", "101d"], "too long"),
+            (["--ack-window", "0"], "--ack-window"), (["--ack-timeout", "1ms"], "too short"),
+            (["--durable-for", "1w"], "not a time"),
             (["--log-level", "loud"], "warning"),
             (["--token", "nothing"], "SECRET=UID"), (["--token", "a=b", "--token", "a=c"], "twice"),
             (["--http", "off", "--tcp", "off", "--udp", "off"], "nothing to listen at")]:
@@ -168,6 +171,25 @@ def stored(program):
             text.write("no store\n" * 1000)
         status, _, err = ends_with(program, "--history", "1", "--store", f"sqlite:{folder}/text")
         assert status == 2 and "not a store" in err, (status, err)
+
+
+def acknowledged(program):
+    """--ack-window, --ack-timeout, --parked-for: how many wait for an acknowledgement, how long, and what is too old"""
+    with hub(program, "--token", "s=ann", "--history", "10", "--ack-window", "2", "--ack-timeout", "10ms",
+             "--on-failure", "persist", "--parked-for", "1ms") as h:
+        line = Lines(h.connect("tcp"))
+        line.ask("auth", token="s")
+        line.ask("subscribe", topic="a", ack=True)
+        publisher = Lines(h.connect("tcp"))
+        publisher.ask("auth", token="s")
+        for i in range(3):
+            publisher.ask("publish", topic="a", payload=str(i))
+        # The third comes when the first is given up, and nobody comes for that in time.
+        assert [line.push()["payload"] for _ in range(3)] == ["0", "1", "2"]
+        while json.loads(h.http("/stats?token=s")[2])["dead_letters"] != 3:
+            pass
+        line.close()
+        publisher.close()
 
 
 def published_once(program):
@@ -378,5 +400,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_page, options_count, parked, stored, published_once, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_page, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])

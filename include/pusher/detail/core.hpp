@@ -259,6 +259,11 @@ public:
     }
     /// Ends the durable subscriptions of a name; who holds them stays subscribed. \return how many.
     std::size_t remove_durable(std::string_view uid, std::string_view name);
+    bool
+    hold_durable(subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type);
+    bool release_durable(
+        subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type,
+        bool stored);
     [[nodiscard]] std::size_t durable_subscriptions() const noexcept { return durable_cursors_; }
 
     /// Messages that are kept for who is not here.
@@ -577,6 +582,9 @@ private:
     durable_subscriber*
     durable_reading(const subscriber_base& s, std::string_view topic, std::string_view type) const noexcept;
     shared_text durable_name(const subscriber_base& s, const run& r, std::uint32_t index) const;
+    cursor* reading_for(
+        const subscriber_base& s, std::string_view name, std::string_view topic,
+        std::string_view type) const noexcept;
     std::vector<std::unique_ptr<parcel>> take_mail(const durable_cursor& d);
     durable_cursor* durable_of(const subscriber_base& s, std::size_t sub) const noexcept;
     void erase_durable(durable_cursor& d);

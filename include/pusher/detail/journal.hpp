@@ -81,6 +81,15 @@ public:
         std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
         bool everyone, answer done, report_function report = {});
 
+    /// \param done called once, from `work` or by `stop`: the store has what the core has changed until now,
+    /// or the batch with it failed, and it is tried again with the next.
+    void when_stored(std::function<void(error_code)> done) {
+        value_waiters_.push_back(std::move(done));
+        trim_now_ = true;
+        if (!in_flight_ && !working_)
+            schedule();
+    }
+
     /// Goes on, from the event loop.
     void work();
     /// The next `work` removes from the store what has left the histories, though nothing is published.
@@ -95,9 +104,11 @@ public:
 
     /// Whether something is to be changed in the store that nobody waits for.
     [[nodiscard]] bool has_trims() const noexcept {
-        return !dirty_.empty() || !erased_.empty() || !values_.empty();
+        return !dirty_.empty() || !erased_.empty() || !values_.empty() || !value_waiters_.empty();
     }
-    [[nodiscard]] bool idle() const noexcept { return waiting_messages_ == 0 && !in_flight_; }
+    [[nodiscard]] bool idle() const noexcept {
+        return waiting_messages_ == 0 && !in_flight_ && value_waiters_.empty();
+    }
     [[nodiscard]] std::size_t waiting_messages() const noexcept { return waiting_messages_; }
     [[nodiscard]] std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
     [[nodiscard]] const counts& numbers() const noexcept { return counts_; }
@@ -122,6 +133,7 @@ private:
         [[nodiscard]] id_owner by() const noexcept { return {owner, uid}; }
     };
     using entry_ptr = std::unique_ptr<entry>;
+    using value_waiters = std::vector<std::function<void(error_code)>>;
 
     struct name_hash {
         std::size_t operator()(const recent_ids::name& n) const noexcept {
@@ -170,6 +182,7 @@ private:
     void give_up(entry& e, error_code ec);
     void publish(entry& e);
     void answer_all(entry& e, const receipt& r);
+    static void tell(const value_waiters& all, error_code ec);
     void close_store() noexcept;
 
     void open_on();
@@ -201,6 +214,8 @@ private:
     using changed_values = boost::unordered_flat_map<std::string, std::optional<std::string>>;
     changed_values values_;       ///< by key, the latest
     changed_values batch_values_; ///< those that the store has
+    value_waiters value_waiters_;
+    value_waiters batch_value_waiters_; ///< for the values that the store has
     std::uint64_t next_order_ = 1;
     std::optional<error_code> result_; ///< of the batch
     counts counts_;

@@ -56,6 +56,7 @@ struct cursor {
     shared_text type;
     std::unique_ptr<in_flight> sent{}; ///< of a subscription that acknowledges; it never goes live
     durable_cursor* durable = nullptr; ///< that it reads for
+    bool held = false;                 ///< it waits until that is stored
 
     void skip_to(std::uint64_t offset) noexcept {
         if (offset <= next)

@@ -148,6 +148,9 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
             return fail(s, r, ec.message());
         with.recovered = result.recovered;
         with.position = result.position;
+        if (!o.durable.empty() && journal_ && journal_->is_open() &&
+            core_.hold_durable(s, o.durable, r.subscribe.topic, o.type))
+            return answer_when_stored(s, r, with);
         if (params_.observer)
             params_.observer->at_subscribe(s.info(), r.subscribe.topic, r.subscribe.type);
         return reply(s, r, with);
@@ -185,30 +188,67 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
     }
 }
 
-/// Publishes what is to be stored first: it is answered then, in the order of the requests.
-PUSHER_DECL void
-broker_core::publish_stored(detail::session& s, const native_request& r, const publish_options& o) {
+/// Keeps the place of an answer that comes later, in the order of the requests.
+PUSHER_DECL broker_core::later_answer broker_core::answer_later(detail::session& s, const native_request& r) {
     if (!s.owed)
         s.owed = std::make_unique<detail::session::answers>();
-    const auto number = s.owed->first + s.owed->list.size();
     s.owed->list.emplace_back();
-    const auto answer = [this, s = detail::session_ptr(&s), number, id = std::string(r.request_id),
-                         action = std::string(r.action_name)](const receipt& got) {
-        if (!s->owner || !s->owed)
+    return {
+        detail::session_ptr(&s), s.owed->first + s.owed->list.size() - 1, std::string(r.request_id),
+        std::string(r.action_name)};
+}
+
+/// \param ec why it failed, or nothing
+PUSHER_DECL void broker_core::answer(const later_answer& which, native_reply with, error_code ec) {
+    auto& s = *which.to;
+    native_request of;
+    of.request_id = which.request_id;
+    of.action_name = which.action_name;
+    const auto why = ec ? ec.message() : std::string();
+    if (ec)
+        with = failure(s, why);
+    encode_reply(s, of, with);
+    auto& slot = s.owed->list[static_cast<std::size_t>(which.number - s.owed->first)];
+    slot.frame = frame_;
+    slot.known = true;
+    send_known(s);
+}
+
+/// A new durable subscription is answered when the store has it. Until then nothing comes of its topic.
+PUSHER_DECL void
+broker_core::answer_when_stored(detail::session& s, const native_request& r, const native_reply& with) {
+    struct subscribed {
+        later_answer which;
+        std::string name, topic, type;
+        std::optional<bool> recovered;
+        std::optional<topic_position> position;
+    };
+    const auto kept = std::make_shared<subscribed>(subscribed{
+        answer_later(s, r), std::string(r.subscribe.durable), std::string(r.subscribe.topic),
+        std::string(r.subscribe.type), with.recovered, with.position});
+    journal_->when_stored([this, kept](error_code ec) {
+        auto& to = *kept->which.to;
+        if (!to.owner || !to.owed)
+            return; // it has left; what is stored stands
+        native_reply reply;
+        reply.recovered = kept->recovered;
+        reply.position = kept->position;
+        answer(kept->which, reply, ec);
+        const bool reads = core_.release_durable(to, kept->name, kept->topic, kept->type, !ec);
+        if (reads && !ec && params_.observer)
+            params_.observer->at_subscribe(to.info(), kept->topic, kept->type);
+    });
+}
+
+/// Publishes what is to be stored first: it is answered then.
+PUSHER_DECL void
+broker_core::publish_stored(detail::session& s, const native_request& r, const publish_options& o) {
+    const auto answer = [this, which = answer_later(s, r)](const receipt& got) {
+        if (!which.to->owner || !which.to->owed)
             return; // it has left; the publish stands
-        native_request of;
-        of.request_id = id;
-        of.action_name = action;
         native_reply with;
         with.receipt = native_receipt{got.matched, got.position, got.repeated};
-        const auto why = got.error ? got.error.message() : std::string();
-        if (got.error)
-            with = failure(*s, why);
-        encode_reply(*s, of, with);
-        auto& slot = s->owed->list[static_cast<std::size_t>(number - s->owed->first)];
-        slot.frame = frame_;
-        slot.known = true;
-        send_known(*s);
+        this->answer(which, with, got.error);
     };
     const auto got = journal_->publish(r.publish.topic, r.publish.payload, o, nullptr, false, answer);
     if (!got.pending)

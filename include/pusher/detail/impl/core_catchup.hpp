@@ -234,7 +234,8 @@ PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) co
     // While a window is full nothing more comes of its topic, so that order is kept.
     const auto mark = ++held_mark_;
     for (const auto& c : cursors)
-        if (c->sent && (c->sent->size() >= params_.acknowledgement.window || c->sent->state.waits))
+        if (c->held ||
+            (c->sent && (c->sent->size() >= params_.acknowledgement.window || c->sent->state.waits)))
             c->topic->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;

@@ -95,6 +95,45 @@ core::durable_name(const subscriber_base& s, const run& r, std::uint32_t index) 
     return d ? d->name : shared_text();
 }
 
+/// A durable subscription is new, and the store is to have it before its subscriber gets anything.
+/// \return false: the store has it.
+PUSHER_DECL bool
+core::hold_durable(subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type) {
+    auto* const c = reading_for(s, name, topic, type);
+    if (!c || c->durable->stored)
+        return false;
+    c->held = true;
+    return true;
+}
+
+/// The store has it, or not: then it ends. \return whether the subscriber was still reading for it.
+PUSHER_DECL bool core::release_durable(
+    subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type, bool stored) {
+    auto* const c = reading_for(s, name, topic, type);
+    if (!c)
+        return false;
+    c->held = false;
+    c->durable->stored = c->durable->stored || stored;
+    if (!c->durable->stored) {
+        unsubscribe(s, topic, type, match_mode::exact);
+        return true;
+    }
+    expect_mail(s);
+    schedule_catchup(s);
+    return true;
+}
+
+PUSHER_DECL cursor* core::reading_for(
+    const subscriber_base& s, std::string_view name, std::string_view topic,
+    std::string_view type) const noexcept {
+    if (s.catching)
+        for (const auto& c : s.catching->cursors)
+            if (c->durable && c->durable->of->name.view() == name && c->topic->name.view() == topic &&
+                c->type.view() == type)
+                return c.get();
+    return nullptr;
+}
+
 /// What is kept for a durable subscription alone.
 PUSHER_DECL std::vector<std::unique_ptr<parcel>> core::take_mail(const durable_cursor& d) {
     std::vector<std::unique_ptr<parcel>> taken;

@@ -328,6 +328,10 @@ PUSHER_DECL bool core::is_for(const parcel& p, const subscriber_base& s) const {
     if (p.out != 0 || p.not_to == s.id)
         return false;
     const auto& r = *p.messages;
+    if (s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
+            return c->held && c->topic->name.view() == r.topic().view();
+        }))
+        return false; // the answer to its subscribe comes first
     if (!p.who.durable.empty())
         return durable_name(s, r, p.index).view() == p.who.durable.view();
     return r.addressed() ? s.listed : governing(s, r.topic().view(), r.type_of(p.index)) != nullptr;

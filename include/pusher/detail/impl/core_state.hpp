@@ -116,6 +116,7 @@ PUSHER_DECL error_code core::restore_durable(std::string_view key, std::string_v
     c.epoch = stored.epoch;
     c.offset = stored.offset;
     c.sent = stored.sent;
+    c.stored = true;
     entry->cursors.push_back(std::make_unique<durable_cursor>(std::move(c)));
     ++durable_cursors_;
     // Whoever had it until the end has left by that.

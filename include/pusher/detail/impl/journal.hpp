@@ -151,6 +151,7 @@ PUSHER_DECL void journal::commit_next() {
         batch_trims_.push_back(std::move(name));
     }
     batch_values_ = std::exchange(values_, {});
+    batch_value_waiters_ = std::exchange(value_waiters_, {});
     for (const auto& [key, value] : batch_values_)
         if (value)
             changes.put(key, *value);
@@ -158,7 +159,7 @@ PUSHER_DECL void journal::commit_next() {
             changes.erase(key);
     trim_now_ = false;
     if (changes.empty())
-        return;
+        return tell(std::exchange(batch_value_waiters_, {}), {});
     in_flight_ = true;
     store_->commit(std::move(changes), [this](error_code ec) {
         result_ = ec;
@@ -171,6 +172,7 @@ PUSHER_DECL void journal::settle(error_code ec) {
     ++(ec ? counts_.errors : counts_.batches);
     const auto trims = std::exchange(batch_trims_, {});
     auto values = std::exchange(batch_values_, {});
+    const auto waiters = std::exchange(batch_value_waiters_, {});
     if (ec) {
         for (auto& [key, value] : values)
             values_.emplace(key, std::move(value)); // unless it has changed since
@@ -181,13 +183,19 @@ PUSHER_DECL void journal::settle(error_code ec) {
                 at_trim(const_cast<topic_state&>(*t));
         for (const auto batch = std::exchange(batch_, {}); const auto& e : batch)
             give_up(*e, ec);
-        return;
+        return tell(waiters, ec);
     }
     erased_.erase(erased_.begin(), erased_.begin() + static_cast<std::ptrdiff_t>(batch_erased_));
     for (const auto& e : batch_)
         e->topic->past->stored.created = true;
     for (const auto batch = std::exchange(batch_, {}); const auto& e : batch)
         publish(*e);
+    tell(waiters, {});
+}
+
+PUSHER_DECL void journal::tell(const value_waiters& all, error_code ec) {
+    for (const auto& done : all)
+        done(ec);
 }
 
 PUSHER_DECL void journal::publish(entry& e) {
@@ -264,6 +272,8 @@ PUSHER_DECL void journal::stop() {
         give_up(*e, errc::stopped);
     for (const auto left = std::exchange(waiting_, {}); const auto& e : left)
         give_up(*e, errc::stopped);
+    tell(std::exchange(batch_value_waiters_, {}), errc::stopped);
+    tell(std::exchange(value_waiters_, {}), errc::stopped);
 }
 
 PUSHER_DECL void journal::close_store() noexcept {
