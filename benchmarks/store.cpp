@@ -3,8 +3,10 @@
 // How many records a second a sqlite_store commits for a number of committers, each of which commits its next
 // record when its last is safe; beside what SQLite does with the same records in the same tables in a plain
 // loop, one transaction for all of them, and beside a file to which the same bytes are appended and flushed.
-// The three take turns, since disks drift.
+// And how many messages a second a broker publishes through it, each to a history of its own, by as many
+// publishers that each wait for their last. All take turns, since disks drift.
 
+#include <pusher/broker.hpp>
 #include <pusher/ext/sqlite_store.hpp>
 
 #include "support/options.hpp"
@@ -179,6 +181,58 @@ double plain_file(const plan& p, const load& l, const std::string& file) {
 
 double store(const plan& p, const load& l, const std::string& file) { return committers(p, l, file).run(); }
 
+/// Publishers in the broker's process. As many again wait for theirs where a committer has several records.
+class publishers {
+public:
+    publishers(const plan& p, const load& l, const std::string& file)
+        : plan_(p),
+          payload_(p.bytes, 'x'),
+          broker_(
+              context_, {.history = {.messages = 10'000'000, .bytes = std::size_t{1} << 30},
+                         .memory_bytes = std::size_t{4} << 30}) {
+        for (std::uint64_t i = 0; i != l.committers * l.records; ++i)
+            topics_.push_back("topic/" + std::to_string(i / l.records));
+        broker_.async_open(
+            std::make_unique<pusher::sqlite_store>(
+                context_.get_executor(), pusher::sqlite_params{.file = file}),
+            [this](pusher::error_code ec) {
+                good(ec);
+                began_ = steady_ns();
+                for (const auto& topic : topics_)
+                    publish(topic);
+            });
+    }
+
+    double run() {
+        context_.run();
+        return per_second(done_, began_);
+    }
+
+private:
+    void publish(const std::string& topic) {
+        broker_.async_publish(
+            topic, payload_, {}, [this, &topic](pusher::error_code ec, const pusher::receipt&) {
+                good(ec);
+                ++done_;
+                if (steady_ns() < began_ + plan_.nanoseconds)
+                    publish(topic);
+                else if (++ended_ == topics_.size())
+                    broker_.cancel();
+            });
+    }
+
+    const plan& plan_;
+    boost::asio::io_context context_{1};
+    std::string payload_;
+    pusher::broker<pusher::transport::tcp> broker_;
+    std::vector<std::string> topics_; ///< of each publisher
+    std::uint64_t began_ = 0;
+    std::uint64_t done_ = 0;
+    std::size_t ended_ = 0;
+};
+
+double broker(const plan& p, const load& l, const std::string& file) { return publishers(p, l, file).run(); }
+
 /// A folder for one measurement.
 class temporary_folder {
 public:
@@ -216,37 +270,40 @@ constexpr const char* usage = "store [--bytes B] [--millis MS] [--repeat R] [--f
                               "  --folder   on the disk to measure (that for temporary files)\n";
 
 using measure = double (*)(const plan&, const load&, const std::string&);
-constexpr std::array<measure, 3> measures = {&plain_file, &plain_sqlite, &store};
+constexpr std::array<measure, 4> measures = {&plain_file, &plain_sqlite, &store, &broker};
+constexpr std::size_t limit = 1; ///< what the others are compared with
 
 void run(const plan& p, std::uint64_t repeat) {
     std::printf(
-        "**Records of %llu B committed per second, each log with its own committer, in %s; in bold the ratio "
-        "to "
-        "the loop**\n\n"
-        "| committers × records of a batch | append, fdatasync | a loop of SQLite | sqlite_store "
-        "|\n|---|---|---|---|\n",
+        "**Records of %llu B committed, and messages published, per second, in %s; in bold the ratio to the "
+        "loop**\n\n"
+        "| committers × records of a batch | append, fdatasync | a loop of SQLite | sqlite_store | "
+        "async_publish with it |\n|---|---|---|---|---|\n",
         static_cast<unsigned long long>(p.bytes), p.folder.c_str());
     for (const load l : {load{1, 1}, load{16, 1}, load{256, 1}, load{1, 16}, load{1, 256}}) {
         std::array<std::vector<double>, measures.size()> rates;
-        std::vector<double> ratios;
-        for (std::uint64_t r = 0; r != repeat; ++r) {
+        for (std::uint64_t r = 0; r != repeat; ++r)
             for (std::size_t i = 0; i != measures.size(); ++i) {
                 const auto which = (i + r) % measures.size();
                 const temporary_folder folder(p.folder);
                 rates[which].push_back(measures[which](p, l, folder.file()));
             }
-            ratios.push_back(rates[2].back() / rates[1].back());
-        }
         std::printf(
             "| %llu × %llu |", static_cast<unsigned long long>(l.committers),
             static_cast<unsigned long long>(l.records));
-        for (const auto& all : rates) {
-            const spread s(all);
+        for (std::size_t i = 0; i != measures.size(); ++i) {
+            const spread s(rates[i]);
             std::printf(" %.0f (%.0f–%.0f)", s.middle, s.least, s.most);
-            std::printf(&all == &rates.back() ? "" : " |");
+            if (i > limit) {
+                std::vector<double> ratios;
+                for (std::uint64_t r = 0; r != repeat; ++r)
+                    ratios.push_back(rates[i][r] / rates[limit][r]);
+                const spread ratio(std::move(ratios));
+                std::printf(" · **%.2f** (%.2f–%.2f)", ratio.middle, ratio.least, ratio.most);
+            }
+            std::printf(" |");
         }
-        const spread s(ratios);
-        std::printf(" · **%.3f** (%.3f–%.3f) |\n", s.middle, s.least, s.most);
+        std::puts("");
         std::fflush(stdout);
     }
     std::puts("");

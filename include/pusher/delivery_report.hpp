@@ -25,7 +25,8 @@ enum class delivery_outcome : std::uint8_t {
 
 /// A receipt, and what became of the message: how many of those that it `matched` come under which outcome.
 /// Every one is counted once, so that the numbers add up to `matched`; but for a message that was `repeated`,
-/// of which nothing is counted.
+/// of which nothing is counted. A user who is not here, for whom a failure ladder keeps what was pushed, is
+/// one that it matched.
 struct delivery_report : receipt {
     struct failure {
         std::string uid;

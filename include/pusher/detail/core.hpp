@@ -514,6 +514,7 @@ private:
         if (!reports_.empty())
             note(s, r.at(index).sequence, what);
     }
+    void note_absent(std::string_view uid, std::uint64_t sequence);
     void note_handler(const subscriber_base& s, std::uint64_t sequence, reporting::fate what);
     static void list_handler(reporting& of, const subscriber_base& s);
     void handlers_called(reporting& of, std::size_t count);
@@ -632,7 +633,7 @@ private:
     void
     lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t index, next_step::kind what);
     bool fail(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
-    void fail_absent(
+    bool fail_absent(
         std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o,
         std::uint64_t sequence);
     void fail_sent(queue_subscriber& s);

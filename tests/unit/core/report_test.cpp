@@ -375,6 +375,23 @@ TEST_CASE("report: a broadcast and a push", "[core]") {
     CHECK(s.told() == texts{"3: 1 delivered, 1 queued, 1 failed; 1 more", "1: 1 queued"});
 }
 
+TEST_CASE("report: what is pushed to a user who is not here", "[core]") {
+    pusher::detail::core_params p;
+    p.topic_policies.push_back({.filter = "kept", .on_failure = pusher::failure_ladder(failure::persist{})});
+    reported_script s(p);
+    const auto push = [&](std::string_view label) {
+        auto f = s.listener();
+        return s.core.push_to("ann", label, "x", {}, &f).matched;
+    };
+    CHECK(push("lost") == 0);
+    CHECK(s.told() == texts{"0:"});
+    CHECK(push("kept") == 0); // subscribers
+    CHECK(s.told() == texts{"1: 1 parked; ann parked"});
+    auto ann = join(s, "ann");
+    CHECK(push("kept") == 1);
+    CHECK(s.told() == texts{"1: 1 delivered"});
+}
+
 TEST_CASE("report: a hundred failures are listed, and the others counted", "[core]") {
     reported_script s;
     std::vector<peer_ptr> all;

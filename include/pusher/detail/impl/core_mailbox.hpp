@@ -89,12 +89,12 @@ PUSHER_DECL bool core::fail(queue_subscriber& s, const run_ptr& r, std::uint32_t
 }
 
 /// The same for what was pushed to a user who is not here.
-PUSHER_DECL void core::fail_absent(
+PUSHER_DECL bool core::fail_absent(
     std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o,
     std::uint64_t sequence) {
     const auto& ladder = ladder_of(label);
     if (ladder.empty())
-        return;
+        return false;
     auto m = make_fields(label, payload, o);
     m.sequence = sequence;
     auto r = make_run(shared_text(label));
@@ -106,6 +106,7 @@ PUSHER_DECL void core::fail_absent(
     p->state.ladder = ladder;
     p->state.why = failure_cause::absent;
     keep(std::move(p), params_.steady());
+    return true;
 }
 
 /// The same for what was sent and not acknowledged, and for what a history was still to bring.

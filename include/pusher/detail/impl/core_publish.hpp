@@ -570,8 +570,10 @@ PUSHER_DECL receipt core::push_to(
     });
     const bool absent = of_uid.empty();
     const auto result = publish_to(std::move(of_uid), label, payload, o, uid, nullptr, nullptr, report);
-    if (absent && has_ladders_ && !uid.empty() && !result.error && !result.repeated)
-        fail_absent(uid, label, payload, o, result.sequence);
+    const bool published = !result.error && !result.repeated;
+    if (absent && has_ladders_ && !uid.empty() && published &&
+        fail_absent(uid, label, payload, o, result.sequence) && report)
+        note_absent(uid, result.sequence);
     return result;
 }
 

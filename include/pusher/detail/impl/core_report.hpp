@@ -69,6 +69,17 @@ core::written_or_covered(const subscriber_base& s, const topic_state* t, std::ui
                                                          : reporting::fate::written;
 }
 
+/// A message is kept for a user who is not here, and counts as one of those that it is for.
+PUSHER_DECL void core::note_absent(std::string_view uid, std::uint64_t sequence) {
+    for (const auto& r : reports_)
+        if (r->sequence == sequence) {
+            constexpr std::uint64_t nobody = 0;
+            r->report.matched = 1;
+            r->add(nobody, reporting::fate::parked);
+            r->name(nobody, shared_text(uid));
+        }
+}
+
 /// What has become of a message for a subscriber. A loss that is known stays; what is kept may be lost.
 PUSHER_DECL void core::note(const subscriber_base& s, std::uint64_t sequence, reporting::fate what) {
     using fate = reporting::fate;
