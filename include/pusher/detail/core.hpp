@@ -5,6 +5,7 @@
 #include <pusher/config.hpp>
 #include <pusher/detail/durable.hpp>
 #include <pusher/detail/filter_table.hpp>
+#include <pusher/detail/message_content.hpp>
 #include <pusher/detail/recent_ids.hpp>
 #include <pusher/detail/reporting.hpp>
 #include <pusher/detail/stored_state.hpp>

@@ -3,6 +3,7 @@
 
 #include <pusher/config.hpp>
 #include <pusher/detail/core.hpp>
+#include <pusher/detail/message_content.hpp>
 #include <pusher/detail/stored_record.hpp>
 #include <pusher/store/store.hpp>
 

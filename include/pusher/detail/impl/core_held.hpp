@@ -32,12 +32,7 @@ PUSHER_DECL bool core::fail_call(handler_subscriber& s, const message& m) {
 
 /// A message that is being handed to a handler.
 PUSHER_DECL run_ptr core::copy_of(const message& m) const {
-    message::fields f;
-    f.type = m.type();
-    f.payload = m.payload();
-    f.key = m.key();
-    f.id = m.id();
-    f.headers = m.headers();
+    auto f = content_of(m);
     f.sequence = m.sequence();
     const auto born = std::min(params_.steady(), steady_of(m.receive_time())); // its time goes on
     run_ptr r(new run(shared_text(m.topic()), m.receive_time(), born, account_));

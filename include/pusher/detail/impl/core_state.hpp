@@ -67,11 +67,7 @@ PUSHER_DECL void core::store_failure(
     const auto m = r.view(index, params_.sequence_epoch, headers);
     stored_message stored;
     stored.order = number;
-    stored.fields.type = m.type();
-    stored.fields.key = m.key();
-    stored.fields.id = m.id();
-    stored.fields.payload = m.payload();
-    stored.fields.headers = m.headers();
+    stored.fields = content_of(m);
     stored.ttl = m.ttl();
     record_writer writer(r.receive_time(), number);
     writer.add(stored);

@@ -124,14 +124,9 @@ PUSHER_DECL void journal::commit_next() {
             records.push_back({e.topic, record_writer(now.received, order), past.next_offset()});
         }
         auto& r = records[found->second];
-        const auto& m = *e.message;
         stored_message stored;
         stored.order = order;
-        stored.fields.type = m.type();
-        stored.fields.key = m.key();
-        stored.fields.id = m.id();
-        stored.fields.payload = m.payload();
-        stored.fields.headers = m.headers();
+        stored.fields = content_of(*e.message);
         stored.ttl = e.ttl;
         stored.by = e.by();
         stored.everyone = e.everyone;
