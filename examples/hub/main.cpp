@@ -139,7 +139,7 @@ private:
             // Longer than a link waits for the answer to its goodbye.
             broker_.async_drain(std::chrono::seconds(10), [this](pusher::error_code drained) {
                 if (drained)
-                    log_.write(log_level::warning, "some sessions were cut off: " + drained.message());
+                    log_.write(log_level::warning, "the drain was not complete: " + drained.message());
                 signals_.cancel();
             });
             await_signal();

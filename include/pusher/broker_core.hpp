@@ -322,7 +322,8 @@ public:
     /// closed.
     ///
     /// \param limit the longest it may take; what is left then is cut off.
-    /// \param token completes with `void(error_code)`: success, `timed_out` if something had to be cut off.
+    /// \param token completes with `void(error_code)`: success; `timed_out` if something had to be cut off;
+    /// `errc::store_failed` if the store did not take what is left for users who are not here.
     template <class CompletionToken>
     auto async_drain(std::chrono::milliseconds limit, CompletionToken&& token);
 
@@ -451,7 +452,9 @@ private:
     };
     later_answer answer_later(detail::session& s, const native_request& r);
     void answer(const later_answer& which, native_reply with, error_code ec);
-    void answer_when_stored(detail::session& s, const native_request& r, const native_reply& with);
+    error_code subscribe_peer(
+        detail::session& s, std::string_view topic, const subscribe_options& o, native_reply& with);
+    void subscribe_when_stored(detail::session& s, const native_request& r, const subscribe_options& options);
     void publish_stored(detail::session& s, const native_request& r, const publish_options& o);
     void send_known(detail::session& s);
     void encode_reply(detail::session& s, const native_request& r, native_reply with);
@@ -512,7 +515,9 @@ private:
     bool stopping_ = false;
     bool cancelled_ = false;
     bool drained_ = false;
-    bool cut_off_ = false; ///< the drain took too long
+    bool cut_off_ = false;                     ///< the drain took too long
+    std::optional<std::uint64_t> last_errors_; ///< of the store, when a drain gave it what was left
+    bool not_stored_ = false;                  ///< which failed
     bool drain_scheduled_ = false;
 
     /// What other threads hand over.

@@ -115,9 +115,9 @@ TEST_CASE("stored state: what is parked is there in the next life, and comes fir
     REQUIRE(heard.size() == 6);
     CHECK(heard[0] == "ok");
     CHECK(heard[1] == "ok");
-    CHECK(heard[2].starts_with("h@1=2  "));
-    CHECK(heard[3].starts_with("h@2=3  "));
-    CHECK(heard[4].starts_with("t=1  ")); // it had no place in a history
+    CHECK(heard[2].starts_with("t=1  "));
+    CHECK(heard[3].starts_with("h@1=2  "));
+    CHECK(heard[4].starts_with("h@2=3  "));
     CHECK(heard[5] == "h@4=5");
     CHECK(s.broker.stats().parked_messages == 0);
     // Then it is there no more.
@@ -268,11 +268,20 @@ TEST_CASE("stored state: a durable subscription is answered when it is stored", 
         SECTION("both are here") {}
         SECTION("one left") { a.peer.close(); }
         SECTION("the other left") { b.peer.close(); }
-        SECTION("both left") {
+        SECTION("both left") { // nobody was told that there is one
             a.peer.close();
             b.peer.close();
+            s.settle();
+            s.publish("h", "1");
+            s.settle();
+            client c(s);
+            log_in(s, c, "ann");
+            c.send("subscribe", subscribe);
+            s.settle();
+            CHECK(c.heard() == texts{"ok"});
+            return;
         }
-        s.run();
+        s.settle();
         s.publish("h", "1");
         s.settle();
         CHECK(s.broker.stats().durable_subscriptions == 1);
@@ -285,12 +294,113 @@ TEST_CASE("stored state: a durable subscription is answered when it is stored", 
         CHECK(heard[0] == "ok recovered");
         CHECK(heard[1].ends_with("h@1=1"));
     }
+    SECTION("where it cannot be stored, what was there before stays") {
+        a.send("subscribe", subscribe);
+        s.settle();
+        CHECK(a.heard() == texts{"ok"});
+        full.fails = true;
+        const auto other = R"("topic":"h","ack":true,"durable":"other")";
+        a.send("subscribe", other); // would replace it
+        s.settle();
+        CHECK(a.heard() == texts{"fail the store is full"});
+        client b(s);
+        log_in(s, b, "ann");
+        b.send("subscribe", R"("topic":"h2","ack":true,"durable":"d")"); // would take it over
+        s.settle();
+        CHECK(b.heard() == texts{"fail the store is full"});
+        full.fails = false;
+        s.publish("h", "1");
+        s.settle();
+        CHECK(a.heard() == texts{"h@1=1"});
+        CHECK(s.broker.stats().durable_subscriptions == 1);
+        a.send("subscribe", other);
+        s.settle();
+        CHECK(a.heard() == texts{"ok"});
+        CHECK(s.broker.stats().durable_subscriptions == 1);
+    }
     SECTION("a broker that ends meanwhile") {
         a.send("subscribe", subscribe);
         s.run();
         s.broker.cancel();
         s.settle();
     }
+}
+
+TEST_CASE(
+    "stored state: what was parked comes in order, whatever its history has forgotten", "[broker][store]") {
+    simulated_disk disk;
+    const auto params = [] {
+        auto p = with(failure_ladder(failure::persist{}));
+        p.history_for = [](std::string_view topic) {
+            return pusher::history_params{topic.starts_with('h') ? std::size_t{5} : 0};
+        };
+        return p;
+    };
+    const auto subscribe = R"("topic":"h","ack":true)";
+    {
+        stored_script s(disk, params());
+        client a(s);
+        log_in(s, a, "ann");
+        a.send("subscribe", subscribe);
+        s.settle();
+        s.publish("h", "1");
+        s.settle();
+        s.broker.push_to("ann", "t", "pushed");
+        for (const auto* payload : {"2", "3", "4"})
+            s.publish("h", payload);
+        s.settle();
+        a.peer.close();
+        s.settle();
+        climb(s, 4);
+        s.broker.push_to("ann", "t", "pushed when she was away");
+        climb(s, 5);
+        for (const auto* payload : {"5", "6", "7"})
+            s.publish("h", payload);
+        s.settle();
+        CHECK(parked(s, "ann") == texts{"h=1", "h=2", "h=3", "h=4", "t=pus"});
+    }
+    for (int life = 0; life != 2; ++life) {
+        disk.crash();
+        stored_script s(disk, params());
+        CHECK(
+            parked(s, "ann") ==
+            texts{"h=1", "h=2", "t=pus", "h=3", "h=4"}); // by what is in a history, and not
+    }
+    stored_script s(disk, params());
+    client a(s);
+    a.send("auth", R"("token":"ann")");
+    s.settle();
+    CHECK(a.heard() == texts{"ok", "t=pushed when she was away"});
+    a.send("subscribe", subscribe);
+    s.settle();
+    CHECK(a.heard() == texts{"ok", "h@1=1", "h@2=2", "h@3=3", "h@4=4"});
+}
+
+TEST_CASE(
+    "stored state: a durable subscription that nobody comes back for ends in the next life",
+    "[broker][store]") {
+    simulated_disk disk;
+    auto p = with();
+    p.durable.expiry = 1s;
+    const auto subscribe = R"("topic":"h","ack":true,"durable":"d")";
+    {
+        stored_script s(disk, p);
+        client a(s);
+        log_in(s, a, "ann");
+        a.send("subscribe", subscribe);
+        s.settle();
+        CHECK(a.heard() == texts{"ok"});
+    }
+    disk.crash();
+    {
+        stored_script s(disk, p);
+        s.run_until([&] { return s.broker.stats().store_batches != 0; }); // when it was left is stored
+    }
+    disk.crash();
+    stored_script s(disk, p);
+    const auto since = std::chrono::steady_clock::now();
+    s.run_until([&] { return s.broker.stats().durable_subscriptions == 0; }); // though nothing else happens
+    CHECK(std::chrono::steady_clock::now() - since < 30s);
 }
 
 TEST_CASE("stored state: what waits for its user, or has left its history, is kept too", "[broker][store]") {
@@ -388,6 +498,31 @@ TEST_CASE("stored state: what waits for a user when the broker ends is kept", "[
     }
     stored_script s(disk, with());
     CHECK(parked(s, "ann") == texts{"t=1  ", "t=2  "});
+}
+
+TEST_CASE(
+    "stored state: a drain ends, and says so, when the store does not take what is left", "[broker][store]") {
+    simulated_disk disk;
+    stored_script s(disk, with(failure_ladder(failure::persist{})));
+    client a(s);
+    log_in(s, a, "ann");
+    a.send("subscribe", R"("topic":"h","ack":true)");
+    s.settle();
+    s.publish("h", "1");
+    s.settle();
+    struct broken {
+        pusher::error_code next() const { return errc::store_full; }
+    } full;
+    disk.fail_by(&full);
+    const auto errors = s.broker.stats().store_errors;
+    std::optional<pusher::error_code> drained;
+    s.broker.async_drain(1h, [&](pusher::error_code ec) { drained = ec; });
+    s.run_until([&] {
+        disk.step();
+        return drained.has_value();
+    });
+    CHECK(drained == pusher::make_error_code(errc::store_failed));
+    CHECK(s.broker.stats().store_errors - errors <= 3); // it is not tried for ever
 }
 
 TEST_CASE("stored state: a store that fails for a while loses nothing of it", "[broker][store]") {

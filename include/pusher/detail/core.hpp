@@ -208,6 +208,7 @@ public:
     void count_repeat() noexcept { ++counters_.repeated; }
     /// What was kept by a key, once all histories are restored. \return why it is none.
     error_code restore_value(std::string_view key, std::string_view value);
+    [[nodiscard]] static std::uint64_t sequence_of_value(std::string_view key, std::string_view value);
     /// Takes it all back.
     void forget_restored();
     /// Nothing may be subscribed to while histories are being restored.
@@ -260,11 +261,12 @@ public:
     }
     /// Ends the durable subscriptions of a name; who holds them stays subscribed. \return how many.
     std::size_t remove_durable(std::string_view uid, std::string_view name);
-    bool
-    hold_durable(subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type);
-    bool release_durable(
-        subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type,
+    bool prepare_durable(
+        const subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec);
+    void settle_durable(
+        std::string_view uid, std::string_view name, std::string_view topic, std::string_view type,
         bool stored);
+
     [[nodiscard]] std::size_t durable_subscriptions() const noexcept { return durable_cursors_; }
 
     /// Messages that are kept for who is not here.
@@ -576,6 +578,8 @@ private:
     // durable subscriptions: impl/core_durable.hpp
     durable_subscriber* find_durable(std::string_view uid, std::string_view name) const;
     error_code
+    may_subscribe(const subscriber_base& s, std::string_view text, const subscribe_options& o) const;
+    error_code
     may_be_durable(const subscriber_base& s, std::string_view text, const subscribe_options& o) const;
     void take_over(durable_subscriber& d, const subscriber_base& by);
     void read_for_durable(cursor& c, std::string_view name, std::uint64_t offset);
@@ -584,9 +588,8 @@ private:
     durable_subscriber*
     durable_reading(const subscriber_base& s, std::string_view topic, std::string_view type) const noexcept;
     shared_text durable_name(const subscriber_base& s, const run& r, std::uint32_t index) const;
-    cursor* reading_for(
-        const subscriber_base& s, std::string_view name, std::string_view topic,
-        std::string_view type) const noexcept;
+    durable_cursor& durable_cursor_for(
+        std::string_view uid, std::string_view name, const shared_text& topic, const shared_text& type);
     std::vector<std::unique_ptr<parcel>> take_mail(const durable_cursor& d);
     durable_cursor* durable_of(const subscriber_base& s, std::size_t sub) const noexcept;
     void erase_durable(durable_cursor& d);
@@ -662,10 +665,19 @@ private:
     void take_back(queue_subscriber& s);
     void come_back(parcel& p);
     void taken(subscriber_base& s, const run& r, std::uint32_t index);
-    void acknowledge_returned(const subscriber_base& s, std::string_view topic, std::uint64_t offset);
+    cursor* acknowledging(const subscriber_base& s, const run& r, std::uint32_t index) const noexcept;
+    [[nodiscard]] bool window_is_full(const cursor& c) const noexcept {
+        return c.sent->size() + c.returned >= params_.acknowledgement.window;
+    }
+    void late_returned(parcel& oldest);
+    void late_again(parcel& p);
+    void acknowledge_returned(subscriber_base& s, std::string_view topic, std::uint64_t offset);
     parcel* returned_parcel(const subscriber_base& s, const run& r, std::uint32_t index) const;
     void cannot_get(const subscriber_base& s, parcel& p);
     void forget_returned(subscriber_base& s, const run& r, std::uint32_t index);
+    std::uint64_t but_for_kept(
+        const subscriber_base& s, const topic_state& t, const subscribe_options& o,
+        std::pair<std::uint64_t, std::uint64_t>& gone) const;
     void forget_resumed(
         const subscriber_base& s, std::string_view topic, std::string_view type,
         const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence);

@@ -26,6 +26,7 @@ struct durable_cursor {
     std::uint64_t sent = 0;   ///< up to there it was sent
     cursor* reader = nullptr; ///< null: nobody is here
     bool stored = false;      ///< a store has it, or had it once
+    bool fresh = false;       ///< nobody has read for it yet: whoever does begins as it wants
 };
 
 /// All durable subscriptions of one name within an identity. Its time is over when nobody has come back for

@@ -112,6 +112,7 @@ public:
     std::uint64_t not_to = 0; ///< a subscriber that cannot get it
     bool parked = false;
     bool limited = false; ///< it counts against the limits of parking
+    bool late = false;    ///< it was sent, and not acknowledged in time: it comes again, or its next step
 };
 
 /// What is kept for one uid, in publish order.
@@ -122,6 +123,7 @@ struct mailbox {
     std::size_t limited = 0;       ///< parcels that wait, or are parked
     std::size_t limited_bytes = 0; ///< the same in bytes
     bool offered = false;          ///< those who are here are to look into it
+    bool held_back = false;        ///< something was not sent yet to who acknowledges
 
     void add(std::unique_ptr<parcel> p) {
         bytes += p->size();

@@ -162,6 +162,7 @@ private:
         std::uint64_t last_order = 0; ///< in it
         bool first = false;           ///< nothing of it was read yet
         std::uint64_t largest_order = 0;
+        std::uint64_t sequence = 0; ///< of what is kept and in no history, at most; histories come behind
         std::vector<known_id> ids{};
     };
 

@@ -56,7 +56,8 @@ struct cursor {
     shared_text type;
     std::unique_ptr<in_flight> sent{}; ///< of a subscription that acknowledges; it never goes live
     durable_cursor* durable = nullptr; ///< that it reads for
-    bool held = false;                 ///< it waits until that is stored
+    std::size_t returned = 0;          ///< messages that came back, and are to be acknowledged
+    bool mail_first = false;           ///< what is kept for its subscriber cannot be sent yet
 
     void skip_to(std::uint64_t offset) noexcept {
         if (offset <= next)

@@ -322,7 +322,10 @@ PUSHER_DECL void broker_core::cancel() {
     for (const auto& w : writers)
         w->complete(errc::stopped);
     if (drain)
-        drain->complete(drained_ ? error_code() : error_code(boost::asio::error::timed_out));
+        drain->complete(
+            !drained_     ? error_code(boost::asio::error::timed_out)
+            : not_stored_ ? make_error_code(errc::store_failed)
+                          : error_code());
     for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)
         w->complete({});
     services_->rest();
@@ -385,8 +388,14 @@ PUSHER_DECL void broker_core::drain_on() {
     if (!idle)
         return;
     core_.end_waiting();
-    if (journal_ && journal_->is_open() && journal_->has_trims())
-        return journal_->trim_now(); // and then again
+    if (journal_ && journal_->is_open() && journal_->has_trims()) {
+        const auto errors = journal_->numbers().errors;
+        if (!last_errors_)
+            last_errors_ = errors;
+        if (errors == *last_errors_)
+            return journal_->trim_now(); // and then again
+        not_stored_ = true;              // else it would go on for ever
+    }
     drained_ = !cut_off_;
     // Not from inside a flush that may have been called by what is destroyed now.
     services_->post([this] { cancel(); });

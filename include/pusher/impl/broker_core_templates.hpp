@@ -191,7 +191,8 @@ auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&&
             if (drain_waiter_)
                 return op->complete(errc::stopped);
             drain_waiter_ = std::move(op);
-            cut_off_ = false;
+            cut_off_ = not_stored_ = false;
+            last_errors_.reset();
             stop_accepting();
             drain_timer_.expires_after(std::min<std::chrono::milliseconds>(limit, std::chrono::hours(24)));
             drain_timer_.async_wait([this, box = inbox_](error_code ec) {

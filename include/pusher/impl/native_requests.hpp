@@ -143,17 +143,12 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         if (!o.durable.empty() && !is_valid_topic(o.durable))
             return fail(s, r, "params.durable holds a control character");
         error_code ec;
-        const auto result = core_.subscribe(s, r.subscribe.topic, o, ec);
-        if (ec)
-            return fail(s, r, ec.message());
-        with.recovered = result.recovered;
-        with.position = result.position;
         if (!o.durable.empty() && journal_ && journal_->is_open() &&
-            core_.hold_durable(s, o.durable, r.subscribe.topic, o.type))
-            return answer_when_stored(s, r, with);
-        if (params_.observer)
-            params_.observer->at_subscribe(s.info(), r.subscribe.topic, r.subscribe.type);
-        return reply(s, r, with);
+            core_.prepare_durable(s, r.subscribe.topic, o, ec))
+            return subscribe_when_stored(s, r, o);
+        if (!ec)
+            ec = subscribe_peer(s, r.subscribe.topic, o, with);
+        return ec ? fail(s, r, ec.message()) : reply(s, r, with);
     }
     case native_action::unsubscribe:
         if (core_.unsubscribe(s, r.subscribe.topic, r.subscribe.type, r.subscribe.match) && params_.observer)
@@ -214,29 +209,41 @@ PUSHER_DECL void broker_core::answer(const later_answer& which, native_reply wit
     send_known(s);
 }
 
-/// A new durable subscription is answered when the store has it. Until then nothing comes of its topic.
-PUSHER_DECL void
-broker_core::answer_when_stored(detail::session& s, const native_request& r, const native_reply& with) {
-    struct subscribed {
+PUSHER_DECL error_code broker_core::subscribe_peer(
+    detail::session& s, std::string_view topic, const subscribe_options& o, native_reply& with) {
+    error_code ec;
+    const auto result = core_.subscribe(s, topic, o, ec);
+    if (ec)
+        return ec;
+    with.recovered = result.recovered;
+    with.position = result.position;
+    if (params_.observer)
+        params_.observer->at_subscribe(s.info(), topic, o.type);
+    return {};
+}
+
+/// A new durable subscription begins, and is answered, when the store has it.
+PUSHER_DECL void broker_core::subscribe_when_stored(
+    detail::session& s, const native_request& r, const subscribe_options& options) {
+    struct wanted {
         later_answer which;
-        std::string name, topic, type;
-        std::optional<bool> recovered;
-        std::optional<topic_position> position;
+        std::string uid, name, topic, type;
+        subscribe_options options;
     };
-    const auto kept = std::make_shared<subscribed>(subscribed{
-        answer_later(s, r), std::string(r.subscribe.durable), std::string(r.subscribe.topic),
-        std::string(r.subscribe.type), with.recovered, with.position});
+    const auto kept = std::make_shared<wanted>(wanted{
+        answer_later(s, r), std::string(s.uid.view()), std::string(options.durable),
+        std::string(r.subscribe.topic), std::string(options.type), options});
+    kept->options.durable = kept->name;
+    kept->options.type = kept->type;
     journal_->when_stored([this, kept](error_code ec) {
+        core_.settle_durable(kept->uid, kept->name, kept->topic, kept->type, !ec);
         auto& to = *kept->which.to;
         if (!to.owner || !to.owed)
-            return; // it has left; what is stored stands
-        native_reply reply;
-        reply.recovered = kept->recovered;
-        reply.position = kept->position;
-        answer(kept->which, reply, ec);
-        const bool reads = core_.release_durable(to, kept->name, kept->topic, kept->type, !ec);
-        if (reads && !ec && params_.observer)
-            params_.observer->at_subscribe(to.info(), kept->topic, kept->type);
+            return; // it has left; what is stored waits for the next
+        native_reply with;
+        if (!ec)
+            ec = subscribe_peer(to, kept->topic, kept->options, with);
+        answer(kept->which, with, ec);
     });
 }
 

@@ -306,3 +306,24 @@ TEST_CASE("durable: what is not acknowledged is the cursor's, not the mailbox's"
     s.settle();
     CHECK(again->link.frames() == texts{"~h@1=1"});
 }
+
+TEST_CASE("durable: what one of several types has brought, the others do not bring again", "[core]") {
+    core_script s(with_history_of_h());
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "h", durable("d", "k"));
+    s.subscribe(ann, "h", durable("d"));
+    s.settle();
+    leave(s, ann);
+    for (const auto* type : {"k", "", "k"})
+        s.publish("h", "x", type);
+    s.settle();
+    auto again = join(s, "ann");
+    s.subscribe(again, "h", durable("d", "k"));
+    s.settle();
+    CHECK(again->link.frames() == texts{"h:k@1=x", "h:k@3=x"});
+    s.subscribe(again, "h", durable("d"));
+    s.settle();
+    CHECK(again->link.frames() == texts{"h@2=x"});
+    acknowledge(s, again, 3);
+    CHECK(positions(s) == texts{"ann/d h: 3 held", "ann/d h:k 3 held"});
+}

@@ -1436,3 +1436,137 @@ TEST_CASE("failure: what a durable subscription could not deliver is kept for it
         CHECK(dead(s) == texts{"h@1=1"});
     }
 }
+
+TEST_CASE("failure: an acknowledgement does not count for what was never sent", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{}), 10));
+    text_encoding small;
+    small.longest = 6;
+    auto ann = s.queue();
+    ann->remote = true;
+    s.core.attach(*ann, small, ann->link);
+    s.core.bind(*ann, "ann");
+    pusher::subscribe_options o;
+    o.acknowledge = true;
+    SECTION("plain") {}
+    SECTION("durable") { o.durable = "d"; }
+    s.subscribe(ann, "h", o);
+    for (const auto* payload : {"1", "too long", "3"})
+        s.publish("h", payload);
+    s.settle();
+    pass(s);
+    CHECK(ann->link.frames() == texts{"h@1=1", "h@3=3"});
+    acknowledge(s, ann, 3);
+    CHECK(parked(s, "ann") == texts{"h@2=too long"});
+    lose_connection(s, ann);
+    auto wide = join(s, "ann");
+    s.subscribe(wide, "h", o);
+    s.settle();
+    CHECK(wide->link.frames() == texts{"~h@2=too long"});
+    acknowledge(s, wide, 3);
+    CHECK(parked(s, "ann").empty());
+}
+
+TEST_CASE("failure: what comes back is sent again until it is acknowledged, a window at a time", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 20);
+    p.acknowledgement = {4, 1s};
+    core_script s(p);
+    auto ann = acknowledging(s, "ann");
+    publish(s, "h", 1, 6);
+    lose_connection(s, ann);
+    pass(s);
+    CHECK(parked(s, "ann").size() == 6);
+    auto again = acknowledging(s, "ann");
+    publish(s, "h", 7, 7);
+    CHECK(again->link.frames() == texts{"~h@1=1", "~h@2=2", "~h@3=3", "~h@4=4"});
+    SECTION("the next come as acknowledgements do, before what is new") {
+        acknowledge(s, again, 1);
+        CHECK(again->link.frames() == texts{"~h@5=5"});
+        acknowledge(s, again, 5);
+        CHECK(again->link.frames() == texts{"~h@6=6", "h@7=7"});
+        acknowledge(s, again, 7);
+        CHECK(parked(s, "ann").empty());
+    }
+    SECTION("in order") {
+        pass(s, 999ms);
+        CHECK(again->link.frames().empty());
+        pass(s, 1ms);
+        CHECK(again->link.frames() == texts{"~h@1=1", "~h@2=2", "~h@3=3", "~h@4=4"});
+        acknowledge(s, again, 2);
+        CHECK(again->link.frames() == texts{"~h@5=5", "~h@6=6"});
+        pass(s, 1s);
+        CHECK(again->link.frames() == texts{"~h@3=3", "~h@4=4", "~h@5=5", "~h@6=6"});
+        acknowledge(s, again, 6);
+        CHECK(again->link.frames() == texts{"h@7=7"});
+    }
+    SECTION("what is purged, or too old, makes way") {
+        CHECK(s.core.purge_parked("ann", {}) == 2); // what is out is not purged
+        s.settle();
+        acknowledge(s, again, 4);
+        CHECK(again->link.frames() == texts{"h@7=7"});
+    }
+    SECTION("until it is too old") {
+        for (auto passed = 0ms; passed < p.parking.ttl; passed += 1h)
+            pass(s, 1h);
+        pass(s, 1s);
+        CHECK(dead(s).size() == 6);
+        CHECK(again->link.frames().back() == "h@7=7"); // at last
+    }
+}
+
+TEST_CASE("failure: what a durable subscription of a type goes on with does not fail", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 20);
+    p.acknowledgement = {2, 1s};
+    core_script s(p);
+    pusher::subscribe_options o;
+    o.acknowledge = true;
+    o.type = "k";
+    o.durable = "d";
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "h", o);
+    for (const auto* payload : {"1", "2", "3"})
+        s.publish("h", payload, "k");
+    s.settle();
+    lose_connection(s, ann);
+    pass(s);
+    CHECK(parked(s, "ann").empty());
+    auto again = join(s, "ann");
+    s.subscribe(again, "h", o);
+    s.settle();
+    acknowledge(s, again, 2);
+    CHECK(again->link.frames() == texts{"~h:k@1=1", "~h:k@2=2", "h:k@3=3"});
+    CHECK(s.core.counters().dropped_failed == 0);
+}
+
+TEST_CASE("failure: a gap does not tell of what is kept", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{}), 5));
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "h");
+    s.settle();
+    publish(s, "h", 1, 1);
+    block(ann);
+    publish(s, "h", 2, 4);
+    lose_connection(s, ann);
+    pass(s);
+    REQUIRE(parked(s, "ann") == texts{"h@2=2", "h@3=3", "h@4=4"});
+    publish(s, "h", 5, 12);
+    auto again = join(s, "ann");
+    pusher::subscribe_options o;
+    o.resume = pusher::topic_position{s.core.find_topic("h")->past->epoch(), 1};
+    const auto live = texts{"h@8=8", "h@9=9", "h@10=10", "h@11=11", "h@12=12"};
+    SECTION("those behind it are told") {
+        CHECK(s.subscribe(again, "h", o).recovered == false);
+        s.settle();
+        auto expected = texts{"!h 3 5-7", "~h@2=2", "~h@3=3", "~h@4=4"};
+        expected.insert(expected.end(), live.begin(), live.end());
+        CHECK(again->link.frames() == expected);
+    }
+    SECTION("all of them are there") {
+        publish(s, "h", 13, 13);
+        auto other = join(s, "bob");
+        s.core.purge_parked("ann", {});
+        o.resume->offset = 8;
+        CHECK(s.subscribe(again, "h", o).recovered == true);
+        s.settle();
+        CHECK(again->link.frames().size() == 5);
+    }
+}

@@ -150,8 +150,14 @@ PUSHER_DECL bool core::wants(
     const auto& e = r.at(index);
     bool covered = false;
     for (const auto& c : s.catching->cursors) {
-        if (c->topic != &t || offset < c->next)
+        if (c->topic != &t)
             continue;
+        if (offset < c->next) {
+            // Another durable subscription has brought it, and goes on seeing to it.
+            if (c->durable && offset >= c->from && asks_for(*c, s, r, index))
+                return false;
+            continue;
+        }
         const bool since_birth = e.sequence > c->born;
         if (since_birth && r.addressed())
             return s.listed; // to everybody, and held back until its place came
@@ -234,8 +240,7 @@ PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) co
     // While a window is full nothing more comes of its topic, so that order is kept.
     const auto mark = ++held_mark_;
     for (const auto& c : cursors)
-        if (c->held ||
-            (c->sent && (c->sent->size() >= params_.acknowledgement.window || c->sent->state.waits)))
+        if (c->mail_first || (c->sent && (window_is_full(*c) || c->sent->state.waits)))
             c->topic->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;

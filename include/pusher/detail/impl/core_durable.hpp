@@ -31,26 +31,19 @@ PUSHER_DECL void core::take_over(durable_subscriber& d, const subscriber_base& b
 /// A subscription reads on for a durable one. \param offset up to which its subscriber has everything.
 PUSHER_DECL void core::read_for_durable(cursor& c, std::string_view name, std::uint64_t offset) {
     const auto& s = *c.who;
-    auto& entry = durables_[durable_subscriber::key_of(s.uid.view(), name)];
-    if (!entry)
-        entry = std::make_unique<durable_subscriber>(s.uid.view(), name);
-    auto* d = entry->find(c.topic->name.view(), c.type.view());
-    if (!d) {
-        entry->cursors.push_back(
-            std::make_unique<durable_cursor>(durable_cursor{entry.get(), c.topic->name, c.type}));
-        d = entry->cursors.back().get();
-        ++durable_cursors_;
-    }
-    timer_queue::cancel(*entry);
-    entry->holder = s.id;
-    d->reader = &c;
-    c.durable = d;
-    // Who resumes further on has received that, and not acknowledged it.
-    if (const auto epoch = c.topic->past->epoch(); std::exchange(d->epoch, epoch) == epoch)
-        d->offset = std::min(d->offset, offset);
+    auto& d = durable_cursor_for(s.uid.view(), name, c.topic->name, c.type);
+    timer_queue::cancel(*d.of);
+    d.of->holder = s.id;
+    d.reader = &c;
+    c.durable = &d;
+    const bool fresh = std::exchange(d.fresh, false);
+    const auto epoch = c.topic->past->epoch();
+    if (std::exchange(d.epoch, epoch) == epoch && !fresh)
+        d.offset =
+            std::min(d.offset, offset); // who resumes further on has received that, and not acknowledged it
     else
-        d->offset = d->sent = offset;
-    changed(*d, true);
+        d.offset = d.sent = offset;
+    changed(d, true);
 }
 
 /// A cursor that reads for a durable subscription ends; the subscription stays.
@@ -95,43 +88,60 @@ core::durable_name(const subscriber_base& s, const run& r, std::uint32_t index) 
     return d ? d->name : shared_text();
 }
 
-/// A durable subscription is new, and the store is to have it before its subscriber gets anything.
-/// \return false: the store has it.
-PUSHER_DECL bool
-core::hold_durable(subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type) {
-    auto* const c = reading_for(s, name, topic, type);
-    if (!c || c->durable->stored)
+/// Makes a durable subscription that nobody reads for yet, so that a store has it before somebody is told so.
+/// \return whether the store is still to have it
+PUSHER_DECL bool core::prepare_durable(
+    const subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec) {
+    ec = may_subscribe(s, text, o);
+    if (ec)
         return false;
-    c->held = true;
-    return true;
-}
-
-/// The store has it, or not: then it ends. \return whether the subscriber was still reading for it.
-PUSHER_DECL bool core::release_durable(
-    subscriber_base& s, std::string_view name, std::string_view topic, std::string_view type, bool stored) {
-    auto* const c = reading_for(s, name, topic, type);
-    if (!c)
+    auto* const t = topics_.find(text);
+    if (t ? !t->past : !history_of(text).enabled())
+        ec = errc::no_history;
+    else if (!t && !room_for_state())
+        ec = errc::too_many_topics;
+    if (ec)
         return false;
-    c->held = false;
-    c->durable->stored = c->durable->stored || stored;
-    if (!c->durable->stored) {
-        unsubscribe(s, topic, type, match_mode::exact);
-        return true;
+    if (const auto* const d = find_durable(s.uid.view(), o.durable))
+        if (const auto* const known = d->find(text, o.type))
+            return !known->stored;
+    auto& topic = t ? *t : add_topic(text, history_of(text));
+    auto& c = durable_cursor_for(s.uid.view(), o.durable, topic.name, shared_text(o.type));
+    c.epoch = topic.past->epoch();
+    c.offset = c.sent = topic.past->next_offset() - 1;
+    c.fresh = true;
+    auto& of = *c.of;
+    if (of.holder == 0) {
+        of.left = params_.steady();
+        due_.arm(of, of.left + params_.durable.expiry);
+        schedule();
     }
-    expect_mail(s);
-    schedule_catchup(s);
+    changed(c, true);
+    release(topic);
     return true;
 }
 
-PUSHER_DECL cursor* core::reading_for(
-    const subscriber_base& s, std::string_view name, std::string_view topic,
-    std::string_view type) const noexcept {
-    if (s.catching)
-        for (const auto& c : s.catching->cursors)
-            if (c->durable && c->durable->of->name.view() == name && c->topic->name.view() == topic &&
-                c->type.view() == type)
-                return c.get();
-    return nullptr;
+/// The store has it, or not: then there is none.
+PUSHER_DECL void core::settle_durable(
+    std::string_view uid, std::string_view name, std::string_view topic, std::string_view type, bool stored) {
+    auto* const d = find_durable(uid, name);
+    auto* const c = d ? d->find(topic, type) : nullptr;
+    if (c && stored)
+        c->stored = true;
+    else if (c && c->fresh)
+        erase_durable(*c);
+}
+
+PUSHER_DECL durable_cursor& core::durable_cursor_for(
+    std::string_view uid, std::string_view name, const shared_text& topic, const shared_text& type) {
+    auto& entry = durables_[durable_subscriber::key_of(uid, name)];
+    if (!entry)
+        entry = std::make_unique<durable_subscriber>(uid, name);
+    if (auto* const known = entry->find(topic.view(), type.view()))
+        return *known;
+    entry->cursors.push_back(std::make_unique<durable_cursor>(durable_cursor{entry.get(), topic, type}));
+    ++durable_cursors_;
+    return *entry->cursors.back();
 }
 
 /// What is kept for a durable subscription alone.

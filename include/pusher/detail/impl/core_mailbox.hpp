@@ -152,7 +152,11 @@ PUSHER_DECL void core::fail_unread(queue_subscriber& s) {
         from = std::max({from, t.past->first_offset(), end - std::min(end, most)});
         for (auto offset = from; offset != end; ++offset) {
             const auto at = t.past->at(offset);
-            if (wants(s, t, *at.messages, at.index, offset))
+            const auto goes_on = [&](const auto& other) {
+                return same(other) && other->durable && asks_for(*other, s, *at.messages, at.index);
+            };
+            if (wants(s, t, *at.messages, at.index, offset) &&
+                std::none_of(cursors.begin(), cursors.end(), goes_on))
                 fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
         }
     }
@@ -170,6 +174,11 @@ PUSHER_DECL std::unique_ptr<parcel> core::take(parcel& p) {
     timer_queue::cancel(*taken);
     forget_failure(state_format::parked_key, std::exchange(taken->number, 0));
     --parcels_;
+    if (box.held_back &&
+        !std::exchange(box.offered, true)) { // there may be room now, or nothing left to wait for
+        offers_.push_back(box.uid);
+        schedule();
+    }
     if (box.parcels.empty())
         mailboxes_.erase(box.uid.view());
     return taken;
@@ -229,7 +238,10 @@ PUSHER_DECL void core::keep(std::unique_ptr<parcel> p, steady_time due) {
 
 /// What a mailbox keeps has been for long enough where it is.
 PUSHER_DECL void core::step(parcel& due) {
+    if (due.out != 0)
+        return late_returned(due);
     auto p = take(due); // the host may purge the mailbox meanwhile
+    p->late = false;
     auto& f = p->state;
     if (p->messages->expired(p->index, params_.steady()))
         return lose(std::move(p), drop_cause::expired);
@@ -319,7 +331,10 @@ PUSHER_DECL void core::offer() {
 }
 
 PUSHER_DECL void core::expect_mail(subscriber_base& s) {
-    if (s.uid.empty() || mailboxes_.empty() || !mailboxes_.contains(s.uid.view()))
+    const auto waits = [](const auto& c) { return c->mail_first || c->returned != 0; };
+    const bool held =
+        s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), waits);
+    if (s.uid.empty() || (!held && (mailboxes_.empty() || !mailboxes_.contains(s.uid.view()))))
         return;
     s.mail_waits = true;
     schedule_catchup(s);
@@ -329,10 +344,6 @@ PUSHER_DECL bool core::is_for(const parcel& p, const subscriber_base& s) const {
     if (p.out != 0 || p.not_to == s.id)
         return false;
     const auto& r = *p.messages;
-    if (s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
-            return c->held && c->topic->name.view() == r.topic().view();
-        }))
-        return false; // the answer to its subscribe comes first
     if (!p.who.durable.empty())
         return durable_name(s, r, p.index).view() == p.who.durable.view();
     return r.addressed() ? s.listed : governing(s, r.topic().view(), r.type_of(p.index)) != nullptr;
@@ -342,19 +353,31 @@ PUSHER_DECL bool core::is_for(const parcel& p, const subscriber_base& s) const {
 /// until the connection has taken it.
 PUSHER_DECL void core::deliver_mail(queue_subscriber& s) {
     s.mail_waits = false;
+    if (s.catching)
+        for (const auto& c : s.catching->cursors) {
+            c->mail_first = false;
+            c->returned = 0;
+        }
     const auto found = mailboxes_.find(s.uid.view());
     if (s.uid.empty() || found == mailboxes_.end())
         return;
     std::vector<parcel*> brought; // by a cursor
     std::vector<parcel*> expired;
     for (const auto& p : found->second->parcels) {
+        auto* const c = acknowledging(s, *p->messages, p->index);
+        if (c && p->out == s.id)
+            ++c->returned;
         if (!is_for(*p, s))
             continue;
         if (p->messages->expired(p->index, params_.steady())) {
             expired.push_back(p.get());
         } else if (cursor_brings(s, *p->messages, p->index)) {
             brought.push_back(p.get());
+        } else if (c && (c->mail_first || window_is_full(*c) || (p->late && p->until <= params_.steady()))) {
+            c->mail_first = found->second->held_back = true;
         } else {
+            if (c)
+                ++c->returned;
             p->out = s.id;
             timer_queue::cancel(*p);
             box_of(s).add(p->messages, p->index, outbox::handling::returned);
@@ -441,16 +464,45 @@ PUSHER_DECL void core::cannot_get(const subscriber_base& s, parcel& p) {
 /// A message that had failed has been taken. Where it is to be acknowledged, it stays until then.
 PUSHER_DECL void core::taken(subscriber_base& s, const run& r, std::uint32_t index) {
     ++counters_.returned;
-    const auto acknowledges = [&](const auto& c) {
-        return c->sent && c->topic->name.view() == r.topic().view() && r.in_history() &&
-               c->topic->past->epoch() == r.epoch() && asks_for(*c, s, r, index);
-    };
-    if (!(s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), acknowledges)))
-        forget_returned(s, r, index);
+    if (!acknowledging(s, r, index))
+        return forget_returned(s, r, index);
+    if (auto* const p = returned_parcel(s, r, index))
+        due_.arm(*p, params_.steady() + params_.acknowledgement.timeout);
+}
+
+/// The subscription that will acknowledge a message, if there is one.
+PUSHER_DECL cursor*
+core::acknowledging(const subscriber_base& s, const run& r, std::uint32_t index) const noexcept {
+    if (s.catching && r.in_history())
+        for (const auto& c : s.catching->cursors)
+            if (c->sent && c->topic->name.view() == r.topic().view() &&
+                c->topic->past->epoch() == r.epoch() && asks_for(*c, s, r, index))
+                return c.get();
+    return nullptr;
+}
+
+/// What came back was not acknowledged in time: it comes again, and with it what was sent behind it.
+PUSHER_DECL void core::late_returned(parcel& oldest) {
+    auto* const s = find(oldest.out);
+    const auto topic = oldest.messages->topic();
+    for (const auto& p : oldest.in->parcels)
+        if (p->out == oldest.out && p.get() != &oldest && p->armed() &&
+            p->messages->topic().view() == topic.view())
+            late_again(*p);
+    late_again(oldest);
+    if (s)
+        expect_mail(*s);
+}
+
+PUSHER_DECL void core::late_again(parcel& p) {
+    p.state.why = failure_cause::not_acknowledged;
+    p.late = true;
+    ++counters_.redelivered;
+    come_back(p);
 }
 
 PUSHER_DECL void
-core::acknowledge_returned(const subscriber_base& s, std::string_view topic, std::uint64_t offset) {
+core::acknowledge_returned(subscriber_base& s, std::string_view topic, std::uint64_t offset) {
     if (s.uid.empty() || mailboxes_.empty())
         return;
     const auto found = mailboxes_.find(s.uid.view());
@@ -458,17 +510,24 @@ core::acknowledge_returned(const subscriber_base& s, std::string_view topic, std
         return;
     std::vector<parcel*> done;
     for (const auto& p : found->second->parcels)
-        if ((p->out == s.id || (p->out == 0 && p->not_to == s.id)) && p->messages->topic().view() == topic &&
-            p->messages->in_history() && p->messages->offset_of(p->index) <= offset)
+        // What it was never sent it cannot have dealt with.
+        if ((p->out == s.id ||
+             (p->out == 0 && p->not_to == s.id && p->state.why == failure_cause::not_acknowledged)) &&
+            p->messages->topic().view() == topic && p->messages->in_history() &&
+            p->messages->offset_of(p->index) <= offset)
             done.push_back(p.get());
     for (auto* const p : done)
         take(*p);
+    if (!done.empty())
+        expect_mail(s); // there is room for more
 }
 
 /// A message that had failed has been taken, or lost.
 PUSHER_DECL void core::forget_returned(subscriber_base& s, const run& r, std::uint32_t index) {
-    if (auto* const p = returned_parcel(s, r, index))
+    if (auto* const p = returned_parcel(s, r, index)) {
         take(*p);
+        expect_mail(s);
+    }
 }
 
 /// Who resumes says itself what it has: that is not kept for it any more; but for what its connections could
@@ -492,6 +551,33 @@ PUSHER_DECL void core::forget_resumed(
     }
     for (auto* const p : has)
         take(*p);
+}
+
+/// Of what a history has forgotten, who resumes may still get some: it is kept for it.
+/// \param gone the first and the last offset; without those at its ends that are kept, when it returns.
+/// \return how many are kept
+PUSHER_DECL std::uint64_t core::but_for_kept(
+    const subscriber_base& s, const topic_state& t, const subscribe_options& o,
+    std::pair<std::uint64_t, std::uint64_t>& gone) const {
+    const auto found = mailboxes_.find(s.uid.view());
+    if (s.uid.empty() || found == mailboxes_.end())
+        return 0;
+    std::vector<std::uint64_t> kept;
+    for (const auto& p : found->second->parcels) {
+        const auto& r = *p->messages;
+        if (p->out == 0 && p->not_to != s.id && r.topic().view() == t.name.view() && r.in_history() &&
+            r.epoch() == t.past->epoch() && r.offset_of(p->index) >= gone.first &&
+            r.offset_of(p->index) <= gone.second && (o.type.empty() || o.type == r.type_of(p->index)) &&
+            (p->who.durable.empty() || p->who.durable.view() == o.durable) &&
+            !r.expired(p->index, params_.steady()))
+            kept.push_back(r.offset_of(p->index));
+    }
+    std::sort(kept.begin(), kept.end());
+    for (auto k = kept.begin(); k != kept.end() && *k == gone.first; ++k)
+        ++gone.first;
+    for (auto k = kept.rbegin(); k != kept.rend() && *k == gone.second && gone.second > gone.first; ++k)
+        --gone.second;
+    return kept.size();
 }
 
 /// The older half of what is kept for a uid is lost: the broker's memory is full. \return whether any was.

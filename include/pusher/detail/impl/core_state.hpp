@@ -66,10 +66,10 @@ PUSHER_DECL void core::store_failure(
     std::vector<header> headers;
     const auto m = r.view(index, params_.sequence_epoch, headers);
     stored_message stored;
-    stored.order = number;
+    stored.order = m.sequence();
     stored.fields = content_of(m);
     stored.ttl = m.ttl();
-    record_writer writer(r.receive_time(), number);
+    record_writer writer(r.receive_time(), stored.order);
     writer.add(stored);
     const auto record = writer.take();
     f.record = record;
@@ -82,6 +82,18 @@ PUSHER_DECL void core::forget_failure(char kind, std::uint64_t number) {
     stored_failure f;
     f.number = number;
     keeper_->at_value(f.key(kind), std::nullopt, true);
+}
+
+/// The sequence that a message had which was kept in an earlier life; 0: the value keeps none.
+PUSHER_DECL std::uint64_t core::sequence_of_value(std::string_view key, std::string_view value) {
+    stored_failure stored;
+    if (key.empty() || (key[0] != state_format::parked_key && key[0] != state_format::dead_key) ||
+        value.empty() || static_cast<unsigned char>(value[0]) != state_format::version ||
+        !stored.read(key, value))
+        return 0;
+    record_reader reader(stored.record, 1);
+    stored_message m;
+    return reader.next(m) ? m.order : 0;
 }
 
 /// A value of an earlier life. Histories come first.
@@ -115,11 +127,14 @@ PUSHER_DECL error_code core::restore_durable(std::string_view key, std::string_v
     c.stored = true;
     entry->cursors.push_back(std::make_unique<durable_cursor>(std::move(c)));
     ++durable_cursors_;
+    schedule();
     // Whoever had it until the end has left by that.
     const auto left =
         stored.left == wall_time{} ? params_.steady() : std::min(params_.steady(), steady_of(stored.left));
     entry->left = std::max(entry->left, left);
     due_.arm(*entry, entry->left + params_.durable.expiry);
+    if (stored.left == wall_time{}) // another crash must not begin anew
+        changed(*entry->cursors.back(), false);
     return {};
 }
 
@@ -145,7 +160,7 @@ PUSHER_DECL error_code core::restore_failure(std::string_view key, std::string_v
             new run(shared_text(stored.topic), reader.received(), steady_of(reader.received()), account_));
         if (stored.position)
             r->keep_in_history(stored.position->epoch, stored.position->offset);
-        m.fields.sequence = ++sequence_;
+        m.fields.sequence = m.order; // before all that is in histories
         r->append(m.fields, 0, m.ttl);
         if (stored.addressed)
             r->set_addressed();

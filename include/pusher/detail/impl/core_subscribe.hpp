@@ -409,29 +409,32 @@ core::may_be_durable(const subscriber_base& s, std::string_view text, const subs
     return {};
 }
 
+PUSHER_DECL error_code
+core::may_subscribe(const subscriber_base& s, std::string_view text, const subscribe_options& o) const {
+    const bool exact = o.match == match_mode::exact;
+    if (exact ? !is_valid_topic(text) : !is_valid_filter(text))
+        return exact ? errc::invalid_topic : errc::invalid_filter;
+    if (!is_valid_type(o.type))
+        return errc::invalid_type;
+    if (restoring_ || (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
+        (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
+        return errc::unsupported;
+    return o.durable.empty() ? error_code() : may_be_durable(s, text, o);
+}
+
 PUSHER_DECL subscribe_result core::subscribe(
     subscriber_base& s, std::string_view text, const subscribe_options& asked, error_code& ec,
     std::optional<std::uint64_t> resume_after) {
-    ec = {};
-    auto o = asked;
-    const bool exact = o.match == match_mode::exact;
-    if (exact ? !is_valid_topic(text) : !is_valid_filter(text))
-        ec = exact ? errc::invalid_topic : errc::invalid_filter;
-    else if (!is_valid_type(o.type))
-        ec = errc::invalid_type;
-    else if (
-        restoring_ || (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
-        (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
-        ec = errc::unsupported;
-    else if (!o.durable.empty())
-        ec = may_be_durable(s, text, o);
+    ec = may_subscribe(s, text, asked);
     if (ec)
         return {};
+    auto o = asked;
+    const bool exact = o.match == match_mode::exact;
     if (!o.durable.empty())
         if (auto* const d = find_durable(s.uid.view(), o.durable)) {
             take_over(*d, s);
             const auto* const c = d->find(text, o.type);
-            if (c && !(c->reader && c->reader->who == &s) && !o.resume) {
+            if (c && !c->fresh && !(c->reader && c->reader->who == &s) && !o.resume) {
                 o.resume = topic_position{c->epoch, c->offset};
                 o.history = 0;
             }
@@ -512,14 +515,16 @@ PUSHER_DECL subscribe_result core::subscribe(
     bool hold = false; // what is live waits for what comes first
     if (o.resume || resume_after) {
         bool same_life = true;
-        std::uint64_t missed = 0; // messages that are not there any more
+        std::uint64_t missed = 0;                           // messages that are not there any more
+        std::pair<std::uint64_t, std::uint64_t> gone{0, 0}; // offsets of the first and the last of them
         if (o.resume) {
             same_life = o.resume->epoch == past.epoch() && o.resume->offset < past.next_offset();
             if (o.resume->epoch != past.epoch()) {
                 from = past.first_offset(); // all of it is new to who comes from another life
             } else if (same_life) {
                 from = std::max(o.resume->offset + 1, past.first_offset());
-                missed = from - (o.resume->offset + 1);
+                gone = {o.resume->offset + 1, from - 1};
+                missed = from - gone.first - but_for_kept(s, *topic, o, gone);
             }
         } else {
             hold = true;
@@ -529,10 +534,9 @@ PUSHER_DECL subscribe_result core::subscribe(
         }
         result.recovered = same_life && missed == 0;
         if (missed != 0) {
-            const auto first = o.resume ? o.resume->offset + 1 : 0;
             // The count is 0 where it is not known how many of them were for this subscription.
             const bool all = o.resume && o.type.empty() && o.echo;
-            tell_gap(s, {topic->name, all ? missed : 0, first, first == 0 ? 0 : from - 1, 0});
+            tell_gap(s, {topic->name, all ? missed : 0, gone.first, gone.second, 0});
             hold = true;
         }
     }

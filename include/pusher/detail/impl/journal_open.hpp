@@ -24,6 +24,8 @@ PUSHER_DECL void journal::open(std::unique_ptr<store> from, std::function<void(e
     store_->open([this](error_code ec, store_contents contents) {
         opening_->error = ec;
         opening_->contents = std::move(contents);
+        for (const auto& [key, value] : opening_->contents.values)
+            opening_->sequence = std::max(opening_->sequence, core::sequence_of_value(key, value));
         opening_->reported = true;
         schedule();
     });
@@ -141,7 +143,7 @@ PUSHER_DECL error_code journal::restore(const store_record& r) {
         o.largest_order = std::max(o.largest_order, m.order);
         if (item < o.next)
             continue;
-        m.fields.sequence = m.order;
+        m.fields.sequence = o.sequence + m.order;
         core_->restore_message(t, *run, m.fields, m.ttl, std::exchange(o.first, false));
         o.next = item + 1;
         if (!remembers || m.fields.id.empty())
@@ -150,7 +152,7 @@ PUSHER_DECL error_code journal::restore(const store_record& r) {
         const auto name =
             core_->id_name(m.everyone ? whom::everyone : whom::subscribers, t.name.view(), m.fields.id, m.by);
         receipt what;
-        what.sequence = m.order;
+        what.sequence = m.fields.sequence;
         what.position = topic_position{t.past->epoch(), item};
         if (name)
             o.ids.push_back({m.order, *name, what, at.born});
@@ -162,7 +164,7 @@ PUSHER_DECL error_code journal::restore(const store_record& r) {
 PUSHER_DECL void journal::opened(error_code ec) {
     const auto o = std::exchange(opening_, nullptr);
     if (!ec)
-        core_->restored(o->largest_order);
+        core_->restored(o->sequence + o->largest_order);
     for (auto v = o->contents.values.begin(); !ec && v != o->contents.values.end(); ++v)
         ec = core_->restore_value(v->first, v->second);
     if (ec) {
