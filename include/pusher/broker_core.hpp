@@ -454,7 +454,14 @@ private:
     void answer(const later_answer& which, native_reply with, error_code ec);
     error_code subscribe_peer(
         detail::session& s, std::string_view topic, const subscribe_options& o, native_reply& with);
+    /// A durable subscribe that waits for the store.
+    struct durable_request {
+        later_answer which;
+        std::string uid, name, topic, type;
+        subscribe_options options; ///< views those
+    };
     void subscribe_when_stored(detail::session& s, const native_request& r, const subscribe_options& options);
+    void subscribe_when_stored(const std::shared_ptr<durable_request>& wanted);
     void publish_stored(detail::session& s, const native_request& r, const publish_options& o);
     void send_known(detail::session& s);
     void encode_reply(detail::session& s, const native_request& r, native_reply with);

@@ -318,6 +318,29 @@ TEST_CASE("stored state: a durable subscription is answered when it is stored", 
         CHECK(a.heard() == texts{"ok"});
         CHECK(s.broker.stats().durable_subscriptions == 1);
     }
+    SECTION("what its peer publishes behind it comes to it") {
+        a.send("subscribe", subscribe);
+        a.send("publish", R"("topic":"h","payload":"1")");
+        s.settle();
+        CHECK(a.heard() == texts{"ok", "ok matched 1", "h@1=1"});
+    }
+    SECTION("who waits for one that cannot be stored has its own try") {
+        client b(s);
+        log_in(s, b, "ann");
+        full.fails = true;
+        a.send("subscribe", subscribe);
+        s.run();
+        b.send("subscribe", subscribe);
+        s.run();
+        REQUIRE(disk.step());
+        full.fails = false;
+        s.settle();
+        CHECK(a.heard() == texts{"fail the store is full"});
+        CHECK(b.heard() == texts{"ok"});
+        disk.crash();
+        stored_script next(disk, with());
+        CHECK(next.broker.stats().durable_subscriptions == 1);
+    }
     SECTION("a broker that ends meanwhile") {
         a.send("subscribe", subscribe);
         s.run();

@@ -80,6 +80,8 @@ public:
     /// What is kept by a key has changed. \param value nothing: there is none any more. \param soon not only
     /// with what is stored next.
     virtual void at_value(std::string key, std::optional<std::string> value, bool soon) = 0;
+    /// Whether the store is still to be told of a change.
+    [[nodiscard]] virtual bool waits(const std::string& key) const = 0;
 
 protected:
     ~store_keeper() = default;
@@ -585,8 +587,9 @@ private:
     void read_for_durable(cursor& c, std::string_view name, std::uint64_t offset);
     void leave_durable(cursor& c);
     void note_sent(durable_cursor& d, std::uint64_t offset);
-    durable_subscriber*
-    durable_reading(const subscriber_base& s, std::string_view topic, std::string_view type) const noexcept;
+    durable_subscriber* durable_reading(
+        const subscriber_base& s, std::string_view topic, std::string_view type,
+        std::string_view name = {}) const noexcept;
     shared_text durable_name(const subscriber_base& s, const run& r, std::uint32_t index) const;
     durable_cursor& durable_cursor_for(
         std::string_view uid, std::string_view name, const shared_text& topic, const shared_text& type);
@@ -667,20 +670,23 @@ private:
     void taken(subscriber_base& s, const run& r, std::uint32_t index);
     cursor* acknowledging(const subscriber_base& s, const run& r, std::uint32_t index) const noexcept;
     [[nodiscard]] bool window_is_full(const cursor& c) const noexcept {
-        return c.sent->size() + c.returned >= params_.acknowledgement.window;
+        return c.sent && c.sent->size() + c.returned >= params_.acknowledgement.window;
     }
     void late_returned(parcel& oldest);
     void late_again(parcel& p);
+    void offer_again(mailbox& box);
+    [[nodiscard]] bool wanted_by_name(const dead_entry& d) const;
     void acknowledge_returned(subscriber_base& s, std::string_view topic, std::uint64_t offset);
     parcel* returned_parcel(const subscriber_base& s, const run& r, std::uint32_t index) const;
-    void cannot_get(const subscriber_base& s, parcel& p);
+    void cannot_get(subscriber_base& s, parcel& p);
     void forget_returned(subscriber_base& s, const run& r, std::uint32_t index);
     std::uint64_t but_for_kept(
         const subscriber_base& s, const topic_state& t, const subscribe_options& o,
         std::pair<std::uint64_t, std::uint64_t>& gone) const;
     void forget_resumed(
         const subscriber_base& s, std::string_view topic, std::string_view type,
-        const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence);
+        const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence,
+        std::string_view durable);
     bool shed(mailbox& box);
     bool shed(handler_subscriber& s);
     run_ptr copy_of(const message& m) const;

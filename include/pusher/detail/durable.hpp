@@ -27,6 +27,10 @@ struct durable_cursor {
     cursor* reader = nullptr; ///< null: nobody is here
     bool stored = false;      ///< a store has it, or had it once
     bool fresh = false;       ///< nobody has read for it yet: whoever does begins as it wants
+
+    [[nodiscard]] bool asks_for(std::string_view of_topic, std::string_view of_type) const noexcept {
+        return topic.view() == of_topic && (type.empty() || type.view() == of_type);
+    }
 };
 
 /// All durable subscriptions of one name within an identity. Its time is over when nobody has come back for

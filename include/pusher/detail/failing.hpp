@@ -106,10 +106,11 @@ public:
     std::uint32_t index;
     addressee who;
     failure_state state;
-    steady_time until{};      ///< its next step, or the end of its parking
-    std::uint64_t number = 0; ///< by which a store keeps it; 0: none does
-    std::uint64_t out = 0;    ///< the subscriber in whose outbox it is again; 0: none
-    std::uint64_t not_to = 0; ///< a subscriber that cannot get it
+    steady_time until{};       ///< its next step, or the end of its parking
+    std::uint64_t number = 0;  ///< by which a store keeps it; 0: none does
+    std::uint64_t out = 0;     ///< the subscriber in whose outbox it is again; 0: none
+    std::uint64_t not_to = 0;  ///< a subscriber that cannot get it
+    std::uint64_t sent_to = 0; ///< the subscriber to which it was sent, and that has yet to acknowledge it
     bool parked = false;
     bool limited = false; ///< it counts against the limits of parking
     bool late = false;    ///< it was sent, and not acknowledged in time: it comes again, or its next step

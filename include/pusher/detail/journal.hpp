@@ -178,6 +178,7 @@ private:
     void at_trim(topic_state& t) override;
     void at_forget(const topic_state& t) override;
     void at_value(std::string key, std::optional<std::string> value, bool soon) override;
+    [[nodiscard]] bool waits(const std::string& key) const override { return values_.contains(key); }
 
     void commit_next();
     void settle(error_code ec);

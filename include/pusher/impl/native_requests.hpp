@@ -225,25 +225,32 @@ PUSHER_DECL error_code broker_core::subscribe_peer(
 /// A new durable subscription begins, and is answered, when the store has it.
 PUSHER_DECL void broker_core::subscribe_when_stored(
     detail::session& s, const native_request& r, const subscribe_options& options) {
-    struct wanted {
-        later_answer which;
-        std::string uid, name, topic, type;
-        subscribe_options options;
-    };
-    const auto kept = std::make_shared<wanted>(wanted{
+    const auto wanted = std::make_shared<durable_request>(durable_request{
         answer_later(s, r), std::string(s.uid.view()), std::string(options.durable),
         std::string(r.subscribe.topic), std::string(options.type), options});
-    kept->options.durable = kept->name;
-    kept->options.type = kept->type;
-    journal_->when_stored([this, kept](error_code ec) {
-        core_.settle_durable(kept->uid, kept->name, kept->topic, kept->type, !ec);
-        auto& to = *kept->which.to;
-        if (!to.owner || !to.owed)
+    wanted->options.durable = wanted->name;
+    wanted->options.type = wanted->type;
+    subscribe_when_stored(wanted);
+}
+
+PUSHER_DECL void broker_core::subscribe_when_stored(const std::shared_ptr<durable_request>& wanted) {
+    journal_->when_stored([this, wanted](error_code ec) {
+        const auto settle = [&](bool stored) {
+            core_.settle_durable(wanted->uid, wanted->name, wanted->topic, wanted->type, stored);
+        };
+        settle(!ec);
+        auto& to = *wanted->which.to;
+        if (!to.owner || !to.owed || to.state != detail::session::phase::open)
             return; // it has left; what is stored waits for the next
+        // Another who asked for it may have failed meanwhile, or the host removed it.
+        if (!ec && core_.prepare_durable(to, wanted->topic, wanted->options, ec))
+            return subscribe_when_stored(wanted);
         native_reply with;
         if (!ec)
-            ec = subscribe_peer(to, kept->topic, kept->options, with);
-        answer(kept->which, with, ec);
+            ec = subscribe_peer(to, wanted->topic, wanted->options, with);
+        if (ec)
+            settle(false);
+        answer(wanted->which, with, ec);
     });
 }
 

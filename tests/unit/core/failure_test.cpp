@@ -1570,3 +1570,131 @@ TEST_CASE("failure: a gap does not tell of what is kept", "[core]") {
         CHECK(again->link.frames().size() == 5);
     }
 }
+
+TEST_CASE("failure: what waits for room in a window goes when there is some", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 20);
+    p.acknowledgement = {1, 10s};
+    core_script s(p);
+    auto one = acknowledging(s, "ann");
+    publish(s, "h", 1, 1);
+    auto two = acknowledging(s, "ann");
+    publish(s, "h", 2, 3);
+    CHECK(two->link.frames() == texts{"h@2=2"});
+    lose_connection(s, one);
+    pass(s);
+    REQUIRE(parked(s, "ann") == texts{"h@1=1"});
+    CHECK(two->link.frames().empty()); // its window is full
+    SECTION("an acknowledgement") {
+        acknowledge(s, two, 2);
+        CHECK(two->link.frames() == texts{"~h@1=1"});
+        acknowledge(s, two, 2);
+        CHECK(two->link.frames() == texts{"h@3=3"});
+        CHECK(parked(s, "ann").empty());
+    }
+    SECTION("it does not acknowledge any more") {
+        s.subscribe(two, "h");
+        s.settle();
+        CHECK(two->link.frames() == texts{"~h@1=1", "h@3=3"});
+    }
+    SECTION("it unsubscribes, and a filter goes on") {
+        s.subscribe_filter(two, "#");
+        REQUIRE(s.core.unsubscribe(*two, "h", {}, pusher::match_mode::exact));
+        publish(s, "h", 4, 4);
+        CHECK(two->link.frames() == texts{"~h@1=1", "h@4=4"});
+    }
+    SECTION("it leaves, and another session is here") {
+        auto plain = join(s, "ann");
+        s.subscribe(plain, "h");
+        s.settle();
+        CHECK(plain->link.frames() == texts{"~h@1=1"});
+    }
+}
+
+TEST_CASE("failure: what a connection cannot carry does not keep the window full", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 20);
+    p.acknowledgement = {1, 10s};
+    core_script s(p);
+    auto ann = acknowledging(s, "ann");
+    s.publish("h", "too long");
+    s.publish("h", "2");
+    s.settle();
+    lose_connection(s, ann);
+    pass(s);
+    REQUIRE(parked(s, "ann").size() == 2);
+    text_encoding small;
+    small.longest = 6;
+    auto narrow = s.queue();
+    narrow->remote = true;
+    s.core.attach(*narrow, small, narrow->link);
+    s.core.bind(*narrow, "ann");
+    pusher::subscribe_options o;
+    o.acknowledge = true;
+    s.subscribe(narrow, "h", o);
+    s.settle();
+    CHECK(narrow->link.frames() == texts{"~h@2=2"});
+    acknowledge(s, narrow, 2);
+    CHECK(parked(s, "ann") == texts{"h@1=too long"});
+    publish(s, "h", 3, 3);
+    CHECK(narrow->link.frames() == texts{"h@3=3"});
+}
+
+TEST_CASE("failure: an acknowledgement does not count for what is still on its way out", "[core]") {
+    core_script s(with(failure_ladder(failure::persist{}), 20));
+    auto one = acknowledging(s, "ann");
+    publish(s, "h", 1, 1);
+    auto two = acknowledging(s, "ann");
+    publish(s, "h", 2, 2);
+    CHECK(two->link.frames() == texts{"h@2=2"});
+    block(two);
+    lose_connection(s, one);
+    pass(s);
+    REQUIRE(parked(s, "ann") == texts{"h@1=1"}); // and in the outbox
+    acknowledge(s, two, 2);
+    lose_connection(s, two);
+    pass(s);
+    CHECK(parked(s, "ann") == texts{"h@1=1"});
+    auto three = acknowledging(s, "ann");
+    CHECK(three->link.frames() == texts{"~h@1=1"});
+}
+
+TEST_CASE("failure: several durable subscriptions of one session have their own", "[core]") {
+    auto p = with(failure_ladder(failure::persist{}), 20);
+    core_script s(p);
+    const auto durable = [](std::string_view name, std::string_view type) {
+        pusher::subscribe_options o;
+        o.acknowledge = true;
+        o.durable = name;
+        o.type = type;
+        return o;
+    };
+    const auto unsubscribe = [&](const peer_ptr& from, std::string_view type) {
+        REQUIRE(s.core.unsubscribe(*from, "h", type, pusher::match_mode::exact));
+    };
+    auto ann = join(s, "ann");
+    s.subscribe(ann, "h", durable("d", "k"));
+    SECTION("what another of the name asks for stays") {
+        s.subscribe(ann, "h", durable("d", ""));
+        s.publish("h", "x", "k");
+        s.settle();
+        pass(s, 1s);
+        REQUIRE(parked(s, "ann") == texts{"h:k@1=x"});
+        unsubscribe(ann, "k");
+        CHECK(parked(s, "ann") == texts{"h:k@1=x"});
+        unsubscribe(ann, "");
+        CHECK(parked(s, "ann").empty());
+    }
+    SECTION("whichever comes first") {
+        s.publish("h", "x", "k");
+        s.settle();
+        pass(s, 1s);
+        REQUIRE(parked(s, "ann") == texts{"h:k@1=x"});
+        lose_connection(s, ann);
+        auto again = join(s, "ann");
+        s.subscribe(again, "h", durable("other", ""));
+        s.settle();
+        CHECK(again->link.frames().empty());
+        s.subscribe(again, "h", durable("d", "k"));
+        s.settle();
+        CHECK(again->link.frames() == texts{"~h:k@1=x"});
+    }
+}

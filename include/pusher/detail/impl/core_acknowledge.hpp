@@ -103,7 +103,7 @@ core::lose_late(queue_subscriber& s, cursor& c, const run_ptr& r, std::uint32_t 
     auto p = std::make_unique<parcel>(r, index);
     p->who = addressee::of(s.info(), s.uid, c.durable ? c.durable->of->name : shared_text());
     p->state = state;
-    p->not_to = s.id; // it is here, and does not answer
+    p->not_to = p->sent_to = s.id; // it is here, and does not answer
     switch (what) {
     case next_step::kind::park:
         if (!c.durable && reached_otherwise(s, *r, index, state.why))
@@ -176,6 +176,7 @@ PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor&
     for_repeating(s, c, [this](in_flight& sent, std::uint64_t offset) {
         sent.forget(offset);
         watch(*sent.of);
+        schedule_catchup(*sent.of->who);
     });
     return std::nullopt;
 }

@@ -38,6 +38,7 @@ PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     if (c.sent) {
         c.sent.reset();
         schedule_catchup(s); // what it held may come now
+        expect_mail(s);
     }
     if (relied_on(s, c)) {
         c.skip_to(c.topic->past->after_sequence(c.born));
@@ -240,7 +241,7 @@ PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) co
     // While a window is full nothing more comes of its topic, so that order is kept.
     const auto mark = ++held_mark_;
     for (const auto& c : cursors)
-        if (c->mail_first || (c->sent && (window_is_full(*c) || c->sent->state.waits)))
+        if (c->sent && (c->mail_first || window_is_full(*c) || c->sent->state.waits))
             c->topic->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;
@@ -279,7 +280,9 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
     if (queue) {
         if (queue->overflowed)
             return;
-        if (queue->mail_waits) {
+        const auto has_room = [this](const auto& c) { return c->mail_first && !window_is_full(*c); };
+        if (queue->mail_waits ||
+            (s.catching && std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), has_room))) {
             deliver_mail(*queue);
             if (!queue->to && queue->box)
                 queue->at_queued();

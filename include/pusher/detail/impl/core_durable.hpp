@@ -24,8 +24,11 @@ PUSHER_DECL void core::take_over(durable_subscriber& d, const subscriber_base& b
     for (const auto group_id : held)
         if (const auto sub = find_sub(*old, *groups_[group_id]))
             unlink(*old, *sub);
-    if (old->what == subscriber_base::kind::queue)
-        static_cast<queue_subscriber&>(*old).at_taken_over();
+    if (old->what != subscriber_base::kind::queue)
+        return;
+    auto& queue = static_cast<queue_subscriber&>(*old);
+    take_back(queue); // what it has not taken is for the new one
+    queue.at_taken_over();
 }
 
 /// A subscription reads on for a durable one. \param offset up to which its subscriber has everything.
@@ -72,12 +75,14 @@ PUSHER_DECL durable_cursor* core::durable_of(const subscriber_base& s, std::size
     return nullptr;
 }
 
-/// The durable subscription by which a subscriber gets messages of a topic.
+/// The durable subscription by which a subscriber gets messages of a topic. \param name empty: the first
 PUSHER_DECL durable_subscriber* core::durable_reading(
-    const subscriber_base& s, std::string_view topic, std::string_view type) const noexcept {
+    const subscriber_base& s, std::string_view topic, std::string_view type,
+    std::string_view name) const noexcept {
     if (s.catching)
         for (const auto& c : s.catching->cursors)
-            if (c->durable && c->topic->name.view() == topic && (c->type.empty() || c->type.view() == type))
+            if (c->durable && c->durable->asks_for(topic, type) &&
+                (name.empty() || c->durable->of->name.view() == name))
                 return c->durable->of;
     return nullptr;
 }
@@ -102,6 +107,10 @@ PUSHER_DECL bool core::prepare_durable(
         ec = errc::too_many_topics;
     if (ec)
         return false;
+    if (s.subs.size() >= params_.subscriptions && !subscribed(s, text, o.type, match_mode::exact)) {
+        ec = errc::too_many_subscriptions;
+        return false;
+    }
     if (const auto* const d = find_durable(s.uid.view(), o.durable))
         if (const auto* const known = d->find(text, o.type))
             return !known->stored;
@@ -121,13 +130,13 @@ PUSHER_DECL bool core::prepare_durable(
     return true;
 }
 
-/// The store has it, or not: then there is none.
+/// The store has it, or not, or nobody wants it after all: then there is none.
 PUSHER_DECL void core::settle_durable(
     std::string_view uid, std::string_view name, std::string_view topic, std::string_view type, bool stored) {
     auto* const d = find_durable(uid, name);
     auto* const c = d ? d->find(topic, type) : nullptr;
     if (c && stored)
-        c->stored = true;
+        c->stored = c->stored || !c->fresh || !keeper_ || !keeper_->waits(core::stored(*c).key());
     else if (c && c->fresh)
         erase_durable(*c);
 }
@@ -151,11 +160,16 @@ PUSHER_DECL std::vector<std::unique_ptr<parcel>> core::take_mail(const durable_c
     if (found == mailboxes_.end())
         return taken;
     std::vector<parcel*> chosen;
-    for (const auto& p : found->second->parcels)
-        if (p->out == 0 && p->who.durable.view() == d.of->name.view() &&
-            p->messages->topic().view() == d.topic.view() &&
-            (d.type.empty() || d.type.view() == p->messages->type_of(p->index)))
+    for (const auto& p : found->second->parcels) {
+        const auto topic = p->messages->topic();
+        const auto type = p->messages->type_of(p->index);
+        const auto& all = d.of->cursors;
+        if (p->who.durable.view() == d.of->name.view() && d.asks_for(topic.view(), type) &&
+            std::none_of(all.begin(), all.end(), [&](const auto& other) {
+                return other.get() != &d && other->asks_for(topic.view(), type);
+            }))
             chosen.push_back(p.get());
+    }
     for (auto* const p : chosen)
         taken.push_back(take(*p));
     return taken;
@@ -163,10 +177,12 @@ PUSHER_DECL std::vector<std::unique_ptr<parcel>> core::take_mail(const durable_c
 
 /// Nobody has come back for a durable subscription.
 PUSHER_DECL void core::expire_durable(durable_subscriber& d) {
-    for (const auto& c : d.cursors)
-        for (auto& p : take_mail(*c))
+    for (auto left = d.cursors.size(); left != 0; --left) { // the last takes it along
+        auto& c = *d.cursors.back();
+        for (auto& p : take_mail(c))
             bury(std::move(p));
-    erase_durable(d);
+        erase_durable(c);
+    }
 }
 
 /// A durable subscription ends, and nobody is left who wants what is kept for it.

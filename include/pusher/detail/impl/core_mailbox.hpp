@@ -174,11 +174,8 @@ PUSHER_DECL std::unique_ptr<parcel> core::take(parcel& p) {
     timer_queue::cancel(*taken);
     forget_failure(state_format::parked_key, std::exchange(taken->number, 0));
     --parcels_;
-    if (box.held_back &&
-        !std::exchange(box.offered, true)) { // there may be room now, or nothing left to wait for
-        offers_.push_back(box.uid);
-        schedule();
-    }
+    if (box.held_back) // there may be room now, or nothing left to wait for
+        offer_again(box);
     if (box.parcels.empty())
         mailboxes_.erase(box.uid.view());
     return taken;
@@ -345,7 +342,7 @@ PUSHER_DECL bool core::is_for(const parcel& p, const subscriber_base& s) const {
         return false;
     const auto& r = *p.messages;
     if (!p.who.durable.empty())
-        return durable_name(s, r, p.index).view() == p.who.durable.view();
+        return durable_reading(s, r.topic().view(), r.type_of(p.index), p.who.durable.view()) != nullptr;
     return r.addressed() ? s.listed : governing(s, r.topic().view(), r.type_of(p.index)) != nullptr;
 }
 
@@ -361,24 +358,31 @@ PUSHER_DECL void core::deliver_mail(queue_subscriber& s) {
     const auto found = mailboxes_.find(s.uid.view());
     if (s.uid.empty() || found == mailboxes_.end())
         return;
-    std::vector<parcel*> brought; // by a cursor
+    auto& box = *found->second;
+    for (const auto& p : box.parcels)
+        if (p->out == s.id)
+            if (auto* const c = acknowledging(s, *p->messages, p->index))
+                ++c->returned;
+    std::vector<parcel*> brought; // by a cursor, or under another name
     std::vector<parcel*> expired;
-    for (const auto& p : found->second->parcels) {
-        auto* const c = acknowledging(s, *p->messages, p->index);
-        if (c && p->out == s.id)
-            ++c->returned;
+    std::uint64_t last = 0; // that is in the outbox
+    for (const auto& p : box.parcels) {
+        if (p->out == s.id)
+            last = p->sequence();
         if (!is_for(*p, s))
             continue;
+        auto* const c = acknowledging(s, *p->messages, p->index);
         if (p->messages->expired(p->index, params_.steady())) {
             expired.push_back(p.get());
-        } else if (cursor_brings(s, *p->messages, p->index)) {
+        } else if (p->sequence() == last || cursor_brings(s, *p->messages, p->index)) {
             brought.push_back(p.get());
         } else if (c && (c->mail_first || window_is_full(*c) || (p->late && p->until <= params_.steady()))) {
-            c->mail_first = found->second->held_back = true;
+            c->mail_first = box.held_back = true;
         } else {
             if (c)
                 ++c->returned;
             p->out = s.id;
+            last = p->sequence();
             timer_queue::cancel(*p);
             box_of(s).add(p->messages, p->index, outbox::handling::returned);
         }
@@ -429,14 +433,14 @@ PUSHER_DECL void core::take_back(queue_subscriber& s) {
     if (s.uid.empty() || found == mailboxes_.end())
         return;
     auto& box = *found->second;
-    bool any = false;
+    bool any = box.held_back;
     for (const auto& p : box.parcels)
         if (p->out == s.id) {
             any = true;
             come_back(*p);
         }
-    if (any && !std::exchange(box.offered, true)) // to the others of its uid
-        offers_.push_back(box.uid);
+    if (any)
+        offer_again(box);
     if (s.box)
         s.box->forget_returned();
 }
@@ -448,6 +452,13 @@ PUSHER_DECL void core::come_back(parcel& p) {
     schedule();
 }
 
+/// All who are here of a uid are to look into its mailbox again.
+PUSHER_DECL void core::offer_again(mailbox& box) {
+    if (!std::exchange(box.offered, true))
+        offers_.push_back(box.uid);
+    schedule();
+}
+
 PUSHER_DECL parcel* core::returned_parcel(const subscriber_base& s, const run& r, std::uint32_t index) const {
     if (s.uid.empty() || mailboxes_.empty())
         return nullptr;
@@ -455,10 +466,15 @@ PUSHER_DECL parcel* core::returned_parcel(const subscriber_base& s, const run& r
     return found == mailboxes_.end() ? nullptr : found->second->find_out(s.id, r.at(index).sequence);
 }
 
-/// Its connection cannot carry what was kept for it: another one may.
-PUSHER_DECL void core::cannot_get(const subscriber_base& s, parcel& p) {
+/// Its connection cannot carry what was kept for it: another one that comes may. Those that are here are not
+/// asked again, which could go on for ever.
+PUSHER_DECL void core::cannot_get(subscriber_base& s, parcel& p) {
     p.not_to = s.id;
     come_back(p);
+    if (auto* const c = acknowledging(s, *p.messages, p.index); c && c->returned != 0) {
+        --c->returned; // its place in the window is free
+        schedule_catchup(s);
+    }
 }
 
 /// A message that had failed has been taken. Where it is to be acknowledged, it stays until then.
@@ -466,8 +482,10 @@ PUSHER_DECL void core::taken(subscriber_base& s, const run& r, std::uint32_t ind
     ++counters_.returned;
     if (!acknowledging(s, r, index))
         return forget_returned(s, r, index);
-    if (auto* const p = returned_parcel(s, r, index))
+    if (auto* const p = returned_parcel(s, r, index)) {
+        p->sent_to = s.id;
         due_.arm(*p, params_.steady() + params_.acknowledgement.timeout);
+    }
 }
 
 /// The subscription that will acknowledge a message, if there is one.
@@ -484,14 +502,17 @@ core::acknowledging(const subscriber_base& s, const run& r, std::uint32_t index)
 /// What came back was not acknowledged in time: it comes again, and with it what was sent behind it.
 PUSHER_DECL void core::late_returned(parcel& oldest) {
     auto* const s = find(oldest.out);
+    // What has not left yet is not late, and what is sent again must not come behind it.
+    if (s && s->what == subscriber_base::kind::queue)
+        if (const auto& box = static_cast<queue_subscriber&>(*s).box; box && box->messages() != 0)
+            return due_.arm(oldest, params_.steady() + params_.acknowledgement.timeout);
     const auto topic = oldest.messages->topic();
     for (const auto& p : oldest.in->parcels)
         if (p->out == oldest.out && p.get() != &oldest && p->armed() &&
             p->messages->topic().view() == topic.view())
             late_again(*p);
     late_again(oldest);
-    if (s)
-        expect_mail(*s);
+    offer_again(*oldest.in);
 }
 
 PUSHER_DECL void core::late_again(parcel& p) {
@@ -511,9 +532,7 @@ core::acknowledge_returned(subscriber_base& s, std::string_view topic, std::uint
     std::vector<parcel*> done;
     for (const auto& p : found->second->parcels)
         // What it was never sent it cannot have dealt with.
-        if ((p->out == s.id ||
-             (p->out == 0 && p->not_to == s.id && p->state.why == failure_cause::not_acknowledged)) &&
-            p->messages->topic().view() == topic && p->messages->in_history() &&
+        if (p->sent_to == s.id && p->messages->topic().view() == topic && p->messages->in_history() &&
             p->messages->offset_of(p->index) <= offset)
             done.push_back(p.get());
     for (auto* const p : done)
@@ -534,7 +553,8 @@ PUSHER_DECL void core::forget_returned(subscriber_base& s, const run& r, std::ui
 /// not carry, which it can only have passed.
 PUSHER_DECL void core::forget_resumed(
     const subscriber_base& s, std::string_view topic, std::string_view type,
-    const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence) {
+    const std::optional<topic_position>& after, std::optional<std::uint64_t> after_sequence,
+    std::string_view durable) {
     if ((!after && !after_sequence) || s.uid.empty() || mailboxes_.empty())
         return;
     const auto found = mailboxes_.find(s.uid.view());
@@ -544,7 +564,8 @@ PUSHER_DECL void core::forget_resumed(
     for (const auto& p : found->second->parcels) {
         const auto& r = *p->messages;
         const bool asked = r.topic().view() == topic && (type.empty() || type == r.type_of(p->index));
-        if (p->out == 0 && asked && p->state.why == failure_cause::disconnected &&
+        const bool its_own = p->who.durable.empty() || p->who.durable.view() == durable;
+        if (p->out == 0 && asked && its_own && p->state.why == failure_cause::disconnected &&
             (after ? r.in_history() && r.epoch() == after->epoch && r.offset_of(p->index) <= after->offset
                    : p->sequence() <= *after_sequence))
             has.push_back(p.get());
@@ -573,6 +594,7 @@ PUSHER_DECL std::uint64_t core::but_for_kept(
             kept.push_back(r.offset_of(p->index));
     }
     std::sort(kept.begin(), kept.end());
+    kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
     for (auto k = kept.begin(); k != kept.end() && *k == gone.first; ++k)
         ++gone.first;
     for (auto k = kept.rbegin(); k != kept.rend() && *k == gone.second && gone.second > gone.first; ++k)
@@ -634,6 +656,14 @@ PUSHER_DECL std::size_t core::requeue_parked(std::string_view uid, std::string_v
     return count;
 }
 
+/// Whether the durable subscription that a dead letter was for is still there.
+PUSHER_DECL bool core::wanted_by_name(const dead_entry& d) const {
+    const auto* const of = find_durable(d.who.uid.view(), d.who.durable.view());
+    return of && std::any_of(of->cursors.begin(), of->cursors.end(), [&](const auto& c) {
+               return c->asks_for(d.messages->topic().view(), d.messages->type_of(d.index));
+           });
+}
+
 PUSHER_DECL void core::requeue_dead_letter(std::uint64_t number, error_code& ec) {
     const auto found = std::find_if(
         dead_letters_.begin(), dead_letters_.end(), [&](const dead_entry& d) { return d.number == number; });
@@ -643,8 +673,7 @@ PUSHER_DECL void core::requeue_dead_letter(std::uint64_t number, error_code& ec)
     const auto& who = found->who;
     auto* const s = find(who.id);
     const bool to_handler = s && s->what == subscriber_base::kind::handler;
-    if ((who.uid.empty() && !to_handler) ||
-        (!who.durable.empty() && !find_durable(who.uid.view(), who.durable.view())))
+    if ((who.uid.empty() && !to_handler) || (!who.durable.empty() && !wanted_by_name(*found)))
         return;
     ec = {};
     const auto d = *found;

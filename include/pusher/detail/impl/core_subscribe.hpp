@@ -375,6 +375,7 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
             if (o.acknowledge != (c->sent != nullptr)) {
                 c->sent = o.acknowledge ? std::make_unique<in_flight>(*c) : nullptr;
                 schedule_catchup(s);
+                expect_mail(s);
             }
             if (!o.durable.empty() && !c->durable)
                 read_for_durable(*c, o.durable, (c->sent->empty() ? c->next : c->sent->oldest().offset) - 1);
@@ -500,7 +501,7 @@ PUSHER_DECL subscribe_result core::subscribe(
     s.subs.push_back(ref);
     ++subscriptions_;
     const auto sub = s.subs.size() - 1;
-    forget_resumed(s, text, o.type, asked.resume, resume_after);
+    forget_resumed(s, text, o.type, asked.resume, resume_after, o.durable);
     expect_mail(s);
 
     subscribe_result result;
@@ -524,7 +525,8 @@ PUSHER_DECL subscribe_result core::subscribe(
             } else if (same_life) {
                 from = std::max(o.resume->offset + 1, past.first_offset());
                 gone = {o.resume->offset + 1, from - 1};
-                missed = from - gone.first - but_for_kept(s, *topic, o, gone);
+                missed = from - gone.first;
+                missed -= but_for_kept(s, *topic, o, gone); // which moves the ends
             }
         } else {
             hold = true;

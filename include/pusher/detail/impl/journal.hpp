@@ -91,6 +91,8 @@ PUSHER_DECL void journal::work() {
             schedule();
     } else if (waits()) {
         commit_next();
+        if (waits()) // it had nothing to tell the store
+            schedule();
     }
     working_ = false;
 }
@@ -183,9 +185,10 @@ PUSHER_DECL void journal::settle(error_code ec) {
     erased_.erase(erased_.begin(), erased_.begin() + static_cast<std::ptrdiff_t>(batch_erased_));
     for (const auto& e : batch_)
         e->topic->past->stored.created = true;
-    for (const auto batch = std::exchange(batch_, {}); const auto& e : batch)
+    const auto batch = std::exchange(batch_, {});
+    tell(waiters, {}); // who asked for a subscription before it published gets that
+    for (const auto& e : batch)
         publish(*e);
-    tell(waiters, {});
 }
 
 PUSHER_DECL void journal::tell(const value_waiters& all, error_code ec) {
