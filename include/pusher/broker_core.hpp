@@ -254,6 +254,7 @@ public:
     void for_each_durable(F&& f) const;
 
     /// Ends the durable subscriptions of a name. A session that holds them stays subscribed, until it ends.
+    /// What was parked for the name alone is forgotten with them.
     /// \return how many there were.
     std::size_t remove_durable(std::string_view uid, std::string_view name) {
         return core_.remove_durable(uid, name);

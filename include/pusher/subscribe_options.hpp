@@ -43,7 +43,8 @@ struct subscribe_options {
     /// of the uid that asks for the name goes on after what was acknowledged, instead of `history`. One has
     /// it at a time: the newest; the one before is closed (`errc::taken_over`). Unsubscribing, or subscribing
     /// without the name, ends it; else `durable_params::expiry` does. With `acknowledge` only. 1 to 255
-    /// bytes, as a topic; empty: not durable.
+    /// bytes, as a topic; empty: not durable. What is parked for it goes when it ends. With a store it
+    /// outlives the broker as soon as the store has it, for which a `subscribe` in process does not wait.
     std::string_view durable{};
 
     /// Start with up to that many of the topic's last messages. Exact topics with history only.

@@ -210,6 +210,7 @@ public:
     void count_repeat() noexcept { ++counters_.repeated; }
     /// What was kept by a key, once all histories are restored. \return why it is none.
     error_code restore_value(std::string_view key, std::string_view value);
+    /// The sequence that a message had which is kept by a key; 0: the value is of something else.
     [[nodiscard]] static std::uint64_t sequence_of_value(std::string_view key, std::string_view value);
     /// Takes it all back.
     void forget_restored();
@@ -263,8 +264,11 @@ public:
     }
     /// Ends the durable subscriptions of a name; who holds them stays subscribed. \return how many.
     std::size_t remove_durable(std::string_view uid, std::string_view name);
+    /// Makes a durable subscription that nobody reads for yet, for a store to have it first.
+    /// \param ec why it could not be subscribed. \return whether the store is still to have it
     bool prepare_durable(
         const subscriber_base& s, std::string_view text, const subscribe_options& o, error_code& ec);
+    /// \param stored false: it ends, if still nobody reads for it.
     void settle_durable(
         std::string_view uid, std::string_view name, std::string_view topic, std::string_view type,
         bool stored);

@@ -24,8 +24,6 @@ PUSHER_DECL void journal::open(std::unique_ptr<store> from, std::function<void(e
     store_->open([this](error_code ec, store_contents contents) {
         opening_->error = ec;
         opening_->contents = std::move(contents);
-        for (const auto& [key, value] : opening_->contents.values)
-            opening_->sequence = std::max(opening_->sequence, core::sequence_of_value(key, value));
         opening_->reported = true;
         schedule();
     });
@@ -49,6 +47,9 @@ PUSHER_DECL void journal::open_on() {
         return;
     if (o.error)
         return opened(o.error);
+    if (o.next_log == 0) // what is in no history comes before what is in one
+        for (const auto& [key, value] : o.contents.values)
+            o.sequence = std::max(o.sequence, core::sequence_of_value(key, value));
     if (o.topic) {
         if (const auto ec = take_records())
             return opened(ec);
