@@ -1,9 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
-// The library as a server under test: a broker with an HTTP listener as anybody would set it up. The native
-// dialect on `/ws` is the library's own. What the comparison with bare frames needs beside it, payloads as
-// they are in binary frames on `/raw`, is made here on public headers: an encoding, and a link that brings
-// it.
+// The library as a server under test: a broker with an HTTP listener as anybody would set it up, native on
+// `/ws`, raw on `/raw`; and the control connection.
 
 #include <pusher/broker.hpp>
 
@@ -37,85 +35,6 @@ namespace {
 
 namespace asio = boost::asio;
 using pusher::error_code;
-
-/// Payloads as they are, a binary frame each. Gap markers are the native ones.
-class raw_encoding final : public pusher::encoding {
-public:
-    void push(const pusher::message& m, std::string& out) const override {
-        pusher::append_frame(out, pusher::websocket_opcode::binary, m.payload());
-    }
-    void gap(const pusher::gap& g, std::string& out) const override {
-        std::string text;
-        pusher::append_native_gap(text, g);
-        pusher::append_frame(out, pusher::websocket_opcode::text, text);
-    }
-    void reply(std::string_view, std::string&) const override {} // it was the link that asked
-};
-
-const raw_encoding raw;
-
-/// A WebSocket connection whose subscriptions came with the URL. To the session it looks like a client that
-/// sends them as requests of the native dialect.
-class raw_link final : public pusher::stream_link {
-public:
-    /// \param answer to the handshake. \param requests to begin with, as frames of a client.
-    raw_link(
-        pusher::channel_ptr c, std::shared_ptr<pusher::services> s,
-        std::shared_ptr<const pusher::link_limits> limits, std::string answer, std::string requests)
-        : stream_link(std::move(c), std::move(s), std::move(limits)),
-          begin_(
-              std::make_unique<std::pair<std::string, std::string>>(std::move(answer), std::move(requests))) {
-    }
-
-    [[nodiscard]] pusher::framing frames() const noexcept override { return pusher::framing::websocket_text; }
-    [[nodiscard]] const pusher::encoding* own_encoding() const noexcept override { return &raw; }
-    [[nodiscard]] std::string_view transport() const noexcept override { return "raw"; }
-
-    void resume() override {
-        if (const auto begin = std::move(begin_))
-            preface(std::move(begin->first), std::move(begin->second));
-        stream_link::resume();
-    }
-
-private:
-    struct visitor {
-        raw_link& link;
-
-        bool on_message(const pusher::websocket_message& m) { return link.give(m.payload); }
-        void on_ping(std::string_view payload) {
-            if (link.state() == phase::open && !link.control_waits())
-                link.control([&](std::string& out) {
-                    pusher::append_frame(out, pusher::websocket_opcode::pong, payload);
-                });
-        }
-        void on_pong(std::string_view) {}
-        void on_close(std::uint16_t, std::string_view) {
-            if (link.state() == phase::open)
-                link.end({pusher::close_code::normal, pusher::errc::peer_closed, {}});
-            link.finish();
-        }
-    };
-
-    std::size_t feed(std::span<char> bytes) override {
-        const auto result = decoder_.feed(bytes, pusher::websocket_limits{}, visitor{*this});
-        if (result.fault != pusher::websocket_fault::none && state() == phase::open)
-            end(pusher::to_close_reason(result.fault));
-        return result.consumed;
-    }
-    void say_goodbye(
-        const pusher::close_reason& reason, std::optional<std::chrono::milliseconds>,
-        std::string& out) override {
-        pusher::append_close_frame(out, static_cast<std::uint16_t>(reason.code), reason.text);
-    }
-    void heartbeat() override {
-        if (!control_waits())
-            control([](std::string& out) { pusher::append_frame(out, pusher::websocket_opcode::ping, {}); });
-    }
-    [[nodiscard]] bool awaits_goodbye() const noexcept override { return true; }
-
-    pusher::websocket_decoder<pusher::websocket_role::server> decoder_;
-    std::unique_ptr<std::pair<std::string, std::string>> begin_; ///< answer and requests, until it begins
-};
 
 /// A control connection.
 class controller final : public pusher::channel_user {
@@ -173,7 +92,6 @@ class server final : public controller::owner {
 public:
     server(std::uint16_t port, pusher::broker_params params, const pusher::link_limits& limits)
         : broker_(context_, std::move(params)),
-          limits_(std::make_shared<const pusher::link_limits>(limits)),
           timer_(context_),
           signals_(context_, SIGINT, SIGTERM) {
         pusher::http_params http;
@@ -187,28 +105,15 @@ public:
     void run() { context_.run(); }
 
 private:
-    /// `/raw` and `/control`.
     bool request(const pusher::http_connection_ptr& c) {
         const std::string target(c->request().target());
-        const auto path = bench::websocket::path_of(target);
         const auto key = c->request().find("Sec-WebSocket-Key");
-        if ((path != "/raw" && path != "/control") || key == c->request().end())
+        if (bench::websocket::path_of(target) != "/control" || key == c->request().end())
             return false;
         auto answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                       "Sec-WebSocket-Accept: " +
                       bench::websocket::answer_to({key->value().data(), key->value().size()}) + "\r\n\r\n";
-        auto [channel, leftover] = c->release();
-        if (path == "/control") {
-            controls_.insert(std::make_unique<controller>(std::move(channel), *this, std::move(answer)));
-            return true;
-        }
-        std::string requests;
-        for (const auto topic : bench::websocket::topics_of(target))
-            bench::websocket::append_frame(
-                requests, bench::websocket::text,
-                R"({"action":"subscribe","params":{"topic":")" + std::string(topic) + R"("}})", true);
-        broker_.accept(std::make_unique<raw_link>(
-            std::move(channel), broker_.io(), limits_, std::move(answer), requests + leftover));
+        controls_.insert(std::make_unique<controller>(c->release().first, *this, std::move(answer)));
         return true;
     }
 
@@ -290,7 +195,6 @@ private:
 
     asio::io_context context_{1};
     pusher::broker<pusher::transport::http> broker_;
-    std::shared_ptr<const pusher::link_limits> limits_;
     asio::steady_timer timer_;
     asio::signal_set signals_;
     std::set<std::unique_ptr<controller>> controls_;

@@ -37,7 +37,10 @@
 #include <pusher/dialect/native_reply.hpp>
 #include <pusher/dialect/native_request.hpp>
 #include <pusher/dialect/native_request_encode.hpp>
+#include <pusher/dialect/raw_encoding.hpp>
+#include <pusher/dialect/raw_query.hpp>
 #include <pusher/dialect/sse_encode.hpp>
+#include <pusher/dialect/subscription_query.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 #include <pusher/dialect/websocket_decoder.hpp>
 #include <pusher/dialect/websocket_encoder.hpp>
@@ -73,6 +76,7 @@
 #include <pusher/transport/line_link.hpp>
 #include <pusher/transport/link.hpp>
 #include <pusher/transport/link_limits.hpp>
+#include <pusher/transport/raw_link.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_channel.hpp>
 #include <pusher/transport/socket_executor.hpp>

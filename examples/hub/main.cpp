@@ -121,6 +121,9 @@ private:
                     .handler = [this](const auto& connection) { return web_.answer(connection); }});
         if (const auto& a = options_.tcp)
             add("tcp", text(*a), pusher::tcp_params{.listen = {a->host, a->port}});
+        if (const auto& a = options_.raw)
+            add("raw", text(*a),
+                pusher::tcp_params{.listen = {a->host, a->port}, .dialect = pusher::dialect::raw});
         if (const auto& a = options_.udp)
             add("udp", text(*a), pusher::udp_params{.address = a->host, .port = a->port});
         if (const auto& path = options_.unix_path; !path.empty())

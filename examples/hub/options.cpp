@@ -191,6 +191,7 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
     app.set_help_flag("-h,--help", "Print this and exit");
     add_address(app, "--http", out.http, "WebSocket, server-sent events, POST /publish, the page");
     add_address(app, "--tcp", out.tcp, "A JSON object per line");
+    add_address(app, "--raw", out.raw, "As --tcp, in the raw dialect: payloads behind their lengths");
     add_address(app, "--udp", out.udp, "A JSON object per datagram");
     app.add_option_function<std::string>(
            "--unix", [&](const std::string& path) { out.unix_path = path == "off" ? std::string() : path; },
@@ -281,7 +282,7 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
         "info", "How much is written to stderr");
     try {
         app.parse(argc, argv);
-        if (!out.http && !out.tcp && !out.udp && out.unix_path.empty())
+        if (!out.http && !out.tcp && !out.raw && !out.udp && out.unix_path.empty())
             throw CLI::ValidationError("there is nothing to listen at: everything is off");
         if (out.history == 0 && spills(out))
             throw CLI::ValidationError("--overflow: spill needs --history: that is where messages wait");

@@ -35,6 +35,7 @@ enum class log_level { off, error, warning, info, debug };
 struct options {
     std::optional<address> http = address{"127.0.0.1", 8080};
     std::optional<address> tcp = address{"127.0.0.1", 9000};
+    std::optional<address> raw; ///< the raw dialect on TCP
     std::optional<address> udp = address{"127.0.0.1", 9001};
     std::string unix_path; ///< empty: off
     std::size_t history = 0;

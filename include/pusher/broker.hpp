@@ -193,19 +193,20 @@ public:
             std::move(connection), detail::to_http_request(std::move(request)), std::move(leftover));
     }
 
-    /// Takes a connected socket over, as a TCP listener would: the native dialect, line by line.
+    /// Takes a connected socket over, as a TCP listener would.
     /// \param socket on the broker's executor; it is set to `limits.send_buffer` and TCP_NODELAY.
+    /// \param speaks see `tcp_params::dialect`.
     /// \throws std::invalid_argument if a limit is out of its range.
-    void adopt(stream_socket socket, const link_limits& limits = {}) {
+    void adopt(stream_socket socket, const link_limits& limits = {}, dialect speaks = dialect::native) {
         limits.check();
         detail::prepare_socket(socket, limits.send_buffer);
-        adopt(channel_ptr(new socket_channel(std::move(socket), io())), limits);
+        adopt(channel_ptr(new socket_channel(std::move(socket), io())), limits, speaks);
     }
 
     /// The same with a connection of another kind, such as TLS.
-    void adopt(channel_ptr connection, const link_limits& limits = {}) {
+    void adopt(channel_ptr connection, const link_limits& limits = {}, dialect speaks = dialect::native) {
         limits.check();
-        tcp_listener::adopt(*this, std::move(connection), limits);
+        tcp_listener::adopt(*this, std::move(connection), limits, speaks);
     }
 
     using broker_core::accept;

@@ -10,10 +10,12 @@
 #include <pusher/detail/handed_over_op.hpp>
 #include <pusher/detail/journal.hpp>
 #include <pusher/detail/pending_op.hpp>
+#include <pusher/detail/raw_session.hpp>
 #include <pusher/detail/session.hpp>
 #include <pusher/dialect/native_encoding.hpp>
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_request.hpp>
+#include <pusher/dialect/raw_encoding.hpp>
 #include <pusher/listener.hpp>
 #include <pusher/stats.hpp>
 #include <pusher/subscription.hpp>
@@ -368,6 +370,7 @@ public:
 
 private:
     friend class detail::session;
+    friend class detail::raw_session;
     friend class http_listener;
 
     template <class Answer>
@@ -476,6 +479,14 @@ private:
         bool resume_asked);
     native_hello hello_of(const detail::session& s, std::string& id) const;
 
+    // the raw dialect: impl/raw_requests.hpp
+    bool handle_raw(detail::raw_session& s, std::string_view bytes);
+    void begin_raw(detail::raw_session& s, raw_query query);
+    void go_on_raw(const detail::raw_session_ptr& s);
+    void subscribe_raw(detail::raw_session& s);
+    bool publish_raw(detail::raw_session& s, std::string_view payload);
+    void refuse_raw(detail::raw_session& s, error_code ec, std::string_view why = {});
+
     /// When messages that were not acknowledged are late, and failed ones take their next step.
     struct due_timeout final : timeout {
         explicit due_timeout(broker_core& b) noexcept : of(&b) {}
@@ -511,6 +522,9 @@ private:
     native_sse_encoding sse_encoding_{sse_form::payload};
     native_sse_encoding sse_envelope_encoding_{sse_form::envelope};
     std::map<std::size_t, std::unique_ptr<native_datagram_encoding>> datagram_encodings_; ///< by limit
+    raw_websocket_encoding raw_binary_encoding_{websocket_opcode::binary};
+    raw_websocket_encoding raw_text_encoding_{websocket_opcode::text};
+    raw_stream_encoding raw_stream_encoding_;
     std::string json_;  ///< room for one reply
     std::string frame_; ///< the same, framed
 
@@ -556,5 +570,6 @@ private:
 #include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>
 #include <pusher/impl/native_requests.hpp>
+#include <pusher/impl/raw_requests.hpp>
 #include <pusher/impl/session.hpp>
 #endif

@@ -15,6 +15,7 @@
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
 #include <pusher/detail/impl/core_report.hpp>
+#include <pusher/detail/impl/core_returned.hpp>
 #include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
@@ -23,8 +24,12 @@
 #include <pusher/impl/broker_core.hpp>
 #include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>
+#include <pusher/impl/http_events.hpp>
 #include <pusher/impl/http_listener.hpp>
+#include <pusher/impl/http_publish.hpp>
+#include <pusher/impl/http_websocket.hpp>
 #include <pusher/impl/native_requests.hpp>
+#include <pusher/impl/raw_requests.hpp>
 #include <pusher/impl/session.hpp>
 #include <pusher/impl/stream_listener.hpp>
 #include <pusher/impl/tcp_listener.hpp>
@@ -32,6 +37,7 @@
 #include <pusher/transport/impl/acceptor.hpp>
 #include <pusher/transport/impl/http_connection.hpp>
 #include <pusher/transport/impl/line_link.hpp>
+#include <pusher/transport/impl/raw_link.hpp>
 #include <pusher/transport/impl/services.hpp>
 #include <pusher/transport/impl/socket_channel.hpp>
 #include <pusher/transport/impl/sse_link.hpp>

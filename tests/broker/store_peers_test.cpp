@@ -418,3 +418,52 @@ TEST_CASE("store: an event stream of another life", "[broker][store]") {
     s.settle();
     CHECK(holds(peer.received(), "data: new"));
 }
+
+TEST_CASE("store: what a raw peer publishes is stored first", "[broker][store]") {
+    simulated_disk disk(told);
+    stored_script s(disk);
+    auto [near, far] = pusher::testing::memory_channel::connect(s.context.get_executor());
+    s.broker.adopt(std::move(near), {}, pusher::dialect::raw);
+    pusher::testing::memory_peer peer(std::move(far));
+    const auto framed = [](std::string_view body) {
+        std::string out;
+        pusher::append_raw_length(out, static_cast<std::uint32_t>(body.size()));
+        return out += body;
+    };
+    peer.send(framed("topic=t&publish=t") + framed("1"));
+    s.run();
+    CHECK(peer.take().empty());
+    disk.step();
+    s.run();
+    CHECK(peer.take() == framed("1"));
+
+    SECTION("and nothing more is read while very many wait") {
+        constexpr std::size_t most = pusher::detail::raw_session::most_waiting;
+        std::string all;
+        std::string expected;
+        for (std::size_t i = 0; i != most + 10; ++i) {
+            all += framed(std::to_string(i));
+            expected += framed(std::to_string(i));
+        }
+        peer.send(all);
+        s.run();
+        CHECK(s.broker.stats().transports.at("tcp").requests == 2 + most);
+        s.settle();
+        CHECK(s.broker.stats().transports.at("tcp").requests == 2 + most + 10);
+        CHECK(s.broker.stats().published == 1 + most + 10);
+        const auto got = peer.take();
+        CHECK(s.broker.stats().dropped_overflow == 0);
+        CHECK(got == expected);
+    }
+    SECTION("a store that fails ends the session: there is no other way to tell") {
+        pusher::testing::fail_count once(0, errc::store_full);
+        disk.fail_by(&once);
+        peer.send(framed("2"));
+        s.run();
+        CHECK_FALSE(peer.ended());
+        disk.step();
+        s.run();
+        CHECK(peer.take().find("the store is full") != std::string::npos);
+        CHECK(s.broker.stats().transports.at("tcp").bad_requests == 1);
+    }
+}

@@ -85,6 +85,23 @@ def address_in_use(program):
             pass
 
 
+def the_raw_dialect(program):
+    """--raw: payloads behind their lengths, the token in the first frame; GET /raw does the same on WebSocket"""
+    with hub(program, "--raw", "127.0.0.1:0", "--token", "s3cret=alice") as h:
+        def frame(body):
+            return len(body).to_bytes(4, "big") + body
+        def heard(peer):
+            head = int.from_bytes(peer.recv(4, socket.MSG_WAITALL), "big")
+            return head >> 31, peer.recv(head & 0x7FFFFFFF, socket.MSG_WAITALL)
+        with h.connect("raw") as stranger:
+            stranger.sendall(frame(b"topic=feed"))
+            control, body = heard(stranger)
+            assert control and json.loads(body)["close"]["code"] == 1008, body
+        with h.connect("raw") as peer:
+            peer.sendall(frame(b"topic=feed&publish=feed&token=s3cret") + frame(b"\0\xff") + frame(b""))
+            assert heard(peer) == (0, b"\0\xff") and heard(peer) == (0, b"")
+
+
 def the_page(program):
     """GET / is the page, with its security policy as a header; there is no icon, and nothing else"""
     with hub(program) as h:
@@ -400,5 +417,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_page, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_raw_dialect, the_page, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])

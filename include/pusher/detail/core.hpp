@@ -228,7 +228,8 @@ public:
     /// \param ec `not_found`: no subscription of it acknowledges there; `invalid_message`: it was not sent.
     void acknowledge(subscriber_base& s, std::string_view topic, std::uint64_t offset, error_code& ec);
 
-    // ---- failed deliveries: impl/core_failure.hpp (ladders), core_mailbox.hpp, core_held.hpp (handlers)
+    // ---- failed deliveries: impl/core_failure.hpp (ladders), core_mailbox.hpp, core_returned.hpp,
+    // core_held.hpp (handlers)
 
     /// Does what is due: late acknowledgements, and the steps of failure ladders.
     void run_due();
@@ -787,6 +788,7 @@ private:
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
 #include <pusher/detail/impl/core_report.hpp>
+#include <pusher/detail/impl/core_returned.hpp>
 #include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>

@@ -24,7 +24,7 @@ namespace pusher::inline v0::detail {
 /// A peer's identity at the broker: its subscriptions and outbox are the core's, its connection is the link.
 /// Requests are handled one at a time; while an answer of the host is pending, nothing more is read. But
 /// publishes may follow one that waits for the store.
-class session final : public link_owner, public queue_subscriber {
+class session : public link_owner, public queue_subscriber {
 public:
     enum class phase : std::uint8_t {
         unauthenticated, ///< may only say hello, auth and ping

@@ -7,16 +7,14 @@
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/native_params.hpp>
 #include <pusher/dialect/sse_encode.hpp>
+#include <pusher/dialect/subscription_query.hpp>
 #include <pusher/error.hpp>
-#include <pusher/topic.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 /// \file
 /// What HTTP adds to the native dialect: the body of `POST /publish` and its reply, and the query of
@@ -176,11 +174,8 @@ private:
     bool first_ = true;
 };
 
-/// What `GET /events` asks for: a subscription to each topic with each type.
-struct native_events_query {
-    std::vector<std::string> topics; ///< at least one; filters if `match` says so
-    std::vector<std::string> types;  ///< none: all types
-    match_mode match = match_mode::exact;
+/// What `GET /events` asks for.
+struct native_events_query : subscription_query {
     bool envelope = false; ///< native push objects, whatever the rest says
 
     /// Where to resume, for `parse_sse_id`, unless the request has a `Last-Event-ID`: an EventSource that
@@ -197,145 +192,39 @@ struct native_events_query {
 
 namespace detail {
 
-/// Decodes a name or value of a query as browsers write them: `%XX`, and `+` for a space. False: a `%`
-/// without two hexadecimal digits.
-[[nodiscard]] inline bool decode_query_text(std::string_view text, std::string& out) {
-    auto digit = [](char c) {
-        const char lower = static_cast<char>(c | 0x20);
-        return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-    };
-    out.clear();
-    for (std::size_t i = 0; i != text.size(); ++i) {
-        if (text[i] != '%') {
-            out.push_back(text[i] == '+' ? ' ' : text[i]);
-            continue;
-        }
-        const int high = text.size() - i > 2 ? digit(text[i + 1]) : -1;
-        const int low = text.size() - i > 2 ? digit(text[i + 2]) : -1;
-        if (high < 0 || low < 0)
-            return false;
-        out.push_back(static_cast<char>(high << 4 | low));
-        i += 2;
-    }
-    return true;
-}
-
-/// Whether a filter has a level that is a single space: what becomes of a `+` that was not written as `%2B`.
-[[nodiscard]] inline bool has_space_level(std::string_view filter) noexcept {
-    for (std::size_t at = 0; at <= filter.size();) {
-        const auto end = std::min(filter.find('/', at), filter.size());
-        if (filter.substr(at, end - at) == " ")
-            return true;
-        at = end + 1;
-    }
-    return false;
-}
-
-class events_query_decoder {
+class events_query_decoder final : public query_decoder {
 public:
-    events_query_decoder(native_events_query& out, std::string& message) : out_(out), message_(message) {}
-
-    error_code decode(std::string_view query) {
-        out_ = {};
-        message_.clear();
-        while (!query.empty()) {
-            const auto end = std::min(query.find('&'), query.size());
-            if (end != 0)
-                if (const auto ec = parameter(query.substr(0, end)))
-                    return ec;
-            query.remove_prefix(std::min(end + 1, query.size()));
-        }
-        return check();
-    }
+    events_query_decoder(native_events_query& out, std::string& message)
+        : query_decoder(out, message, {"GET /events", single, refused}),
+          out_(out) {}
 
 private:
-    template <class... Parts>
-    error_code fail(errc e, const Parts&... parts) {
-        (message_.append(std::string_view(parts)), ...);
-        return e;
-    }
+    enum : std::size_t { envelope, last_event_id, single_count };
+    static constexpr std::array<std::string_view, single_count> single{"envelope", "last_event_id"};
+    static constexpr std::array<std::string_view, 6> refused{"resume",   "history", "ack",
+                                                             "overflow", "durable", "echo"};
 
-    error_code parameter(std::string_view text) {
-        const auto equals = std::min(text.find('='), text.size());
-        const auto raw = text.substr(std::min(equals + 1, text.size()));
-        if (!decode_query_text(text.substr(0, equals), name_) || !decode_query_text(raw, value_))
-            return fail(
-                errc::invalid_message, "the query has a % that is not followed by two hexadecimal digits");
-        if (name_ == "topic") {
-            plus_ = plus_ || raw.find('+') != raw.npos;
-            out_.topics.push_back(value_);
+    error_code one(std::size_t which, const std::string& value) override {
+        if (which == last_event_id) {
+            out_.last_event_id = value;
             return {};
         }
-        if (name_ == "type") {
-            out_.types.push_back(value_);
-            return {};
-        }
-        for (const auto name : {"resume", "history", "ack", "overflow", "durable", "echo"})
-            if (name_ == name)
-                return fail(errc::unsupported, name_, " is not a parameter of GET /events");
-        for (std::size_t i = 0; i != single.size(); ++i) {
-            if (name_ != single[i])
-                continue;
-            if (seen_[i])
-                return fail(errc::invalid_message, name_, " is there twice");
-            seen_[i] = true;
-            return one(i);
-        }
+        if (value != "json")
+            return fail(errc::invalid_message, "envelope must be json, not \"", clipped(value), "\"");
+        out_.envelope = true;
         return {};
     }
-
-    error_code one(std::size_t which) {
-        switch (which) {
-        case match:
-            if (value_ != "exact" && value_ != "filter")
-                return fail(
-                    errc::invalid_message, "match must be exact or filter, not \"", clipped(value_), "\"");
-            out_.match = value_ == "filter" ? match_mode::filter : match_mode::exact;
-            return {};
-        case envelope:
-            if (value_ != "json")
-                return fail(errc::invalid_message, "envelope must be json, not \"", clipped(value_), "\"");
-            out_.envelope = true;
-            return {};
-        default: out_.last_event_id = value_; return {};
-        }
-    }
-
-    error_code check() {
-        if (out_.topics.empty())
-            return fail(errc::invalid_message, "topic is missing");
-        const bool filter = out_.match == match_mode::filter;
-        for (const auto& t : out_.topics) {
-            const auto e = filter ? errc::invalid_filter : errc::invalid_topic;
-            if (const auto fault = topic_fault(t, out_.match); !fault.empty())
-                return fail(e, "topic ", fault);
-            if (filter && plus_ && has_space_level(t))
-                return fail(e, "topic has a level that is a space: write + as %2B");
-        }
-        for (const auto& t : out_.types)
-            if (const auto fault = type_fault(t); !fault.empty())
-                return fail(errc::invalid_type, "type ", fault);
-        return {};
-    }
-
-    enum : std::size_t { match, envelope, last_event_id, single_count };
-    static constexpr std::array<std::string_view, single_count> single{"match", "envelope", "last_event_id"};
 
     native_events_query& out_;
-    std::string& message_;
-    std::string name_;
-    std::string value_;
-    std::array<bool, single_count> seen_{};
-    bool plus_ = false; ///< a topic was written with a `+`
 };
 
 } // namespace detail
 
 /// Decodes the query of `GET /events`, without its `?`.
 ///
-/// `topic` and `type` may be there several times, `match`, `envelope` and `last_event_id` once. In a query
-/// `+` is a space: a filter's `+` is written `%2B`, its `#` `%23`. Unknown parameters are ignored; those that
-/// subscribe knows on other transports are refused.
+/// `topic` (at least one) and `type` may be there several times, `match`, `envelope` and `last_event_id`
+/// once. In a query `+` is a space: a filter's `+` is written `%2B`, its `#` `%23`. Unknown parameters are
+/// ignored; those that subscribe knows on other transports are refused.
 ///
 /// \param error_message what is wrong, for the peer to read.
 /// \returns errc::invalid_message, errc::invalid_topic, errc::invalid_filter, errc::invalid_type or
@@ -343,6 +232,7 @@ private:
 /// \throws std::bad_alloc
 inline error_code
 decode_events_query(std::string_view query, native_events_query& out, std::string& error_message) {
+    out = {};
     return detail::events_query_decoder(out, error_message).decode(query);
 }
 

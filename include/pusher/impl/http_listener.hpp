@@ -3,22 +3,11 @@
 
 #include <pusher/detail/http_origin.hpp>
 #include <pusher/detail/require.hpp>
-#include <pusher/detail/sha1.hpp>
 #include <pusher/dialect/native_http.hpp>
-#include <pusher/impl/stats_json.hpp>
 #include <pusher/listener/http.hpp>
-#include <pusher/transport/sse_link.hpp>
-#include <pusher/transport/websocket_link.hpp>
-
-#include <boost/beast/core/string.hpp>
-#include <boost/beast/http/rfc7230.hpp>
-#include <boost/beast/websocket/rfc6455.hpp>
 
 #include <algorithm>
-#include <concepts>
-#include <deque>
 #include <iterator>
-#include <sstream>
 
 namespace pusher::inline v0 {
 
@@ -46,6 +35,12 @@ PUSHER_DECL std::string_view target_of(const http_request& r) {
     return target;
 }
 
+PUSHER_DECL std::string_view query_of(const http_request& r) {
+    const auto target = target_of(r);
+    const auto query = target.find('?');
+    return query == target.npos ? std::string_view() : target.substr(query + 1);
+}
+
 } // namespace detail
 
 PUSHER_DECL void http_params::check() const {
@@ -54,7 +49,7 @@ PUSHER_DECL void http_params::check() const {
     detail::require(body_bytes <= 256U * 1024 * 1024, "http_params: body_bytes is over 256 MiB");
     detail::require(
         handler_timeout >= std::chrono::milliseconds(100), "http_params: handler_timeout is under 100 ms");
-    for (const auto* const path : {&websocket_path, &events_path, &publish_path, &stats_path})
+    for (const auto* const path : {&websocket_path, &raw_path, &events_path, &publish_path, &stats_path})
         detail::require(path->empty() || path->front() == '/', "http_params: a path does not begin with /");
     for (const auto& o : allowed_origins)
         detail::require(
@@ -187,8 +182,8 @@ PUSHER_DECL void http_listener::at_request(const http_connection_ptr& c) {
     const auto target = detail::target_of(request);
     const auto path = target.substr(0, target.find('?'));
     const auto is = [&](const std::string& route) { return !route.empty() && path == route; };
-    const bool ours = is(params_.websocket_path) || is(params_.events_path) || is(params_.publish_path) ||
-                      is(params_.stats_path);
+    const bool ours = is(params_.websocket_path) || is(params_.raw_path) || is(params_.events_path) ||
+                      is(params_.publish_path) || is(params_.stats_path);
     if (ours) {
         ++broker().stats_of("http").requests;
         bool repeated = false;
@@ -205,6 +200,8 @@ PUSHER_DECL void http_listener::at_request(const http_connection_ptr& c) {
     const bool gets = request.method() == http::verb::get || request.method() == http::verb::head;
     if (is(params_.websocket_path))
         return upgrade(c);
+    if (is(params_.raw_path))
+        return upgrade_raw(c);
     if (is(params_.publish_path)) {
         if (request.method() == http::verb::post)
             return publish(c);
@@ -267,356 +264,6 @@ PUSHER_DECL void http_listener::authenticate(
                     transport_name);
             done(who);
         });
-}
-
-// ---- WebSocket (RFC 6455, section 4.2)
-
-PUSHER_DECL void http_listener::upgrade(const http_connection_ptr& c) {
-    namespace http = boost::beast::http;
-    namespace beast = boost::beast;
-    const auto& request = c->request();
-    const std::string_view name = "websocket";
-    if (!beast::websocket::is_upgrade(request))
-        return refuse(
-            c, http::status::upgrade_required, "a WebSocket handshake is expected here", name,
-            {{http::field::upgrade, "websocket"}});
-    if (beast::string_view(request[http::field::sec_websocket_version]) != "13")
-        return refuse(
-            c, http::status::upgrade_required, "the version of WebSocket here is 13", name,
-            {{http::field::upgrade, "websocket"}, {http::field::sec_websocket_version, "13"}});
-    bool repeated = false;
-    const auto key = detail::single_field(request, http::field::sec_websocket_key, repeated);
-    if (repeated || !key || key->size() != 24 || !key->ends_with("=="))
-        return refuse(c, http::status::bad_request, "Sec-WebSocket-Key is not 16 bytes of base64", name);
-
-    authenticate(c, name, [this, c](const authentication_result& who) {
-        if (broker().stopped() || broker().full())
-            return refuse(c, http::status::service_unavailable, "no more sessions now", "websocket");
-        const auto& upgraded = c->request();
-        std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                             "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
-        const auto accepted_key = upgraded[http::field::sec_websocket_key];
-        answer += detail::websocket_accept({accepted_key.data(), accepted_key.size()});
-        if (http::token_list(upgraded[http::field::sec_websocket_protocol]).exists("pusher.v1"))
-            answer += "\r\nSec-WebSocket-Protocol: pusher.v1";
-        answer += "\r\nServer: pusher/" PUSHER_VERSION_STRING "\r\n\r\n";
-        auto [channel, leftover] = c->release();
-        auto link = std::make_unique<websocket_link>(std::move(channel), broker().io(), limits());
-        auto& l = *link;
-        const auto s = broker().make_session(std::move(link));
-        l.preface(std::move(answer), std::move(leftover));
-        broker().open(s, who);
-    });
-}
-
-// ---- server-sent events (HTML standard, section 9.2)
-
-struct http_listener::events_op {
-    http_connection_ptr connection;
-    authentication_result who = authentication_result::anonymous();
-    native_events_query query;
-    std::optional<sequence_position> resume;
-    bool resume_asked = false;
-    std::size_t next = 0; ///< subscription to be authorized
-    bool asking = false;  ///< inside the host's hook
-    std::string peer;
-
-    [[nodiscard]] std::size_t per_topic() const noexcept {
-        return std::max<std::size_t>(1, query.types.size());
-    }
-    [[nodiscard]] std::size_t subscriptions() const noexcept { return query.topics.size() * per_topic(); }
-};
-
-PUSHER_DECL void http_listener::events(const http_connection_ptr& c) {
-    namespace http = boost::beast::http;
-    const auto op = std::make_shared<events_op>();
-    op->connection = c;
-    op->peer = c->peer();
-    const auto target = detail::target_of(c->request());
-    const auto query = target.find('?');
-    std::string message;
-    if (decode_events_query(
-            query == target.npos ? std::string_view() : target.substr(query + 1), op->query, message))
-        return refuse(c, http::status::bad_request, message, "sse");
-    if (op->subscriptions() > broker().params().subscriptions)
-        return refuse(
-            c, http::status::bad_request, make_error_code(errc::too_many_subscriptions).message(), "sse");
-    const auto header = c->request().find("Last-Event-ID");
-    const auto id = header != c->request().end()
-                        ? std::string_view(header->value().data(), header->value().size())
-                        : std::string_view(op->query.last_event_id);
-    op->resume_asked = !id.empty();
-    op->resume = parse_sse_id(id);
-    authenticate(c, "sse", [this, op](const authentication_result& who) {
-        op->who = who;
-        start_events(op);
-    });
-}
-
-/// Asks about one subscription after another, then begins the stream.
-PUSHER_DECL void http_listener::start_events(const std::shared_ptr<events_op>& op) {
-    namespace http = boost::beast::http;
-    const auto& c = op->connection;
-    if (broker().params().authorize)
-        while (op->next != op->subscriptions()) {
-            const auto& types = op->query.types;
-            const access_request access{
-                access_request::kind::subscribe,
-                op->query.topics[op->next / op->per_topic()],
-                op->query.match,
-                types.empty() ? std::string_view() : std::string_view(types[op->next % types.size()]),
-                op->who.what == authentication_result::kind::identified ? std::string_view(op->who.text)
-                                                                        : std::string_view(),
-                op->peer,
-                "sse"};
-            c->expect_answer(broker().params().authentication_timeout);
-            const auto asked = op->next;
-            op->asking = true;
-            broker().authorize(access, [this, op](bool allowed) {
-                if (!op->connection->open())
-                    return;
-                if (!allowed)
-                    return refuse(
-                        op->connection, http::status::forbidden, make_error_code(errc::forbidden).message(),
-                        "sse");
-                ++op->next;
-                if (!op->asking)
-                    start_events(op);
-            });
-            op->asking = false;
-            if (op->next == asked) // refused, or the answer comes later
-                return;
-        }
-    auto r = response(*c, http::status::ok);
-    r.set(http::field::content_type, "text/event-stream");
-    r.set("X-Accel-Buffering", "no"); // or nginx holds events back
-    r.keep_alive(false);
-    if (c->request().method() == http::verb::head)
-        return c->respond(std::move(r));
-    std::ostringstream text;
-    text << r.base();
-
-    auto [channel, leftover] = c->release();
-    auto link = std::make_unique<sse_link>(std::move(channel), broker().io(), limits(), op->query.form());
-    auto& l = *link;
-    const auto s = broker().make_session(std::move(link));
-    l.preface(std::move(text).str(), {});
-    // A refusal is told in the stream, with a hint when to come back: an EventSource takes an HTTP error for
-    // final.
-    broker().open(s, op->who);
-    if (s->owner)
-        broker().subscribe_events(*s, op->query, op->resume, op->resume_asked);
-}
-
-// ---- POST /publish
-
-struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
-    publish_op(http_listener& l, const http_connection_ptr& c)
-        : listener(&l),
-          connection(c),
-          body(std::move(c->request().body())),
-          peer(c->peer()) {}
-
-    http_listener* listener;
-    http_connection_ptr connection;
-    std::string body;
-    std::string peer;
-    std::string uid;
-    native_publish_body messages;
-    std::string text;
-    std::optional<native_publish_reply> reply;
-    boost::beast::http::status status = boost::beast::http::status::ok;
-
-    /// What became of a message: in the order of the messages, but known when it is.
-    struct outcome {
-        bool known = false;
-        receipt got{};
-        std::string why{};
-    };
-    std::deque<outcome> outcomes;
-    std::size_t written = 0; ///< of the outcomes, which are gone then
-    bool taken = false;      ///< all messages were
-
-    /// A message of an array that is to be stored: with the others of it, however many turns it takes to
-    /// read them.
-    struct held_message {
-        std::size_t number;
-        pinned_message message;
-        std::chrono::milliseconds ttl;
-    };
-    std::vector<held_message> held;
-
-    void run() {
-        native_publish m;
-        error_code ec;
-        for (std::size_t handled = 0;; ++handled) {
-            if (handled == listener->params_.limits.requests_per_turn)
-                return yield();
-            if (!messages.next(m, ec))
-                break;
-            if (ec) {
-                failed(messages.error_message(), ec);
-                continue;
-            }
-            if (const auto refusal = native_refusal(m); !refusal.empty()) {
-                failed(refusal, errc::unsupported);
-                continue;
-            }
-            if (!listener->broker().params().authorize) {
-                publish(m);
-                continue;
-            }
-            struct state {
-                bool inside = true;
-                std::optional<bool> allowed;
-            };
-            const auto shared = std::make_shared<state>();
-            connection->expect_answer(listener->broker().params().authentication_timeout);
-            listener->broker().authorize(
-                {access_request::kind::publish, m.topic, match_mode::exact, m.type, uid, peer, "http"},
-                [self = shared_from_this(), shared, m](bool allowed) {
-                    shared->allowed = allowed;
-                    if (shared->inside || !self->connection->open())
-                        return;
-                    self->judged(m, allowed); // the views of `m` are good until the next is taken
-                    self->run();
-                });
-            shared->inside = false;
-            if (!shared->allowed)
-                return;
-            judged(m, *shared->allowed);
-        }
-        taken = true;
-        connection->expect_no_answer();
-        for (const auto& h : std::exchange(held, {})) {
-            const auto& kept = *h.message;
-            publish(
-                h.number, kept.topic(), kept.payload(), {kept.type(), kept.key(), kept.id(), {}, h.ttl, 0});
-        }
-        write_known();
-    }
-
-    /// Writes outcomes as they are known, and answers when all are.
-    void write_known() {
-        for (; !outcomes.empty() && outcomes.front().known; ++written) {
-            const auto& o = outcomes.front();
-            if (o.got.error)
-                write_failure(o.why, o.got.error);
-            else
-                reply->receipt({o.got.matched, o.got.position, o.got.repeated});
-            outcomes.pop_front();
-        }
-        if (!taken || !outcomes.empty())
-            return;
-        reply->finish();
-        listener->respond_json(connection, status, std::move(text));
-    }
-    void became(std::size_t number, const receipt& got, std::string_view why) {
-        outcomes[number - written] = {true, got, std::string(why)};
-    }
-
-    /// Others get their turn; this one goes on behind them, if somebody still waits for its answer.
-    void yield() {
-        connection->expect_no_answer();
-        listener->broker().io()->post([self = shared_from_this()] {
-            if (self->connection->open())
-                self->run();
-        });
-    }
-
-    void judged(const native_publish& m, bool allowed) {
-        if (allowed)
-            publish(m);
-        else
-            failed(make_error_code(errc::forbidden).message(), errc::forbidden);
-    }
-
-    void publish(const native_publish& m) {
-        publish_options o;
-        o.type = m.type;
-        o.key = m.key;
-        o.id = m.id;
-        o.ttl = m.time_to_live();
-        auto& b = listener->broker();
-        const auto number = written + outcomes.size();
-        outcomes.emplace_back();
-        if (!b.journal_ || !messages.is_array() || !b.core_.kept_in_store(m.topic))
-            return publish(number, m.topic, m.payload, o);
-        message::fields copy;
-        copy.topic = m.topic;
-        copy.type = o.type;
-        copy.payload = m.payload;
-        copy.key = o.key;
-        copy.id = o.id;
-        copy.receive_time = wall_time{};
-        held.push_back({number, message(copy).pin(), o.ttl});
-    }
-
-    void
-    publish(std::size_t number, std::string_view topic, std::string_view payload, const publish_options& o) {
-        auto& b = listener->broker();
-        using kind = detail::id_owner::kind;
-        const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
-        const auto r =
-            b.journal_
-                ? b.publish_then(
-                      topic, payload, o, &by, false,
-                      [self = shared_from_this(), number](const receipt& later) {
-                          if (!self->connection->open())
-                              return; // nobody waits; what is stored stands
-                          self->became(number, later, later.error ? later.error.message() : std::string());
-                          self->write_known();
-                      })
-                : b.core_.publish(topic, payload, o, &by);
-        if (!r.pending)
-            became(number, r, r.error ? r.error.message() : std::string());
-    }
-
-    void failed(std::string_view why, error_code ec) {
-        outcomes.emplace_back();
-        receipt r;
-        r.error = ec;
-        became(written + outcomes.size() - 1, r, why);
-    }
-
-    void write_failure(std::string_view why, error_code ec) {
-        namespace http = boost::beast::http;
-        ++listener->broker().stats_of("http").bad_requests;
-        reply->error(why);
-        if (messages.is_array())
-            return;
-        status = ec == errc::forbidden           ? http::status::forbidden
-                 : ec == errc::message_too_large ? http::status::payload_too_large
-                 : ec == condition::limit_reached || ec == errc::stopped || ec == condition::store_unavailable
-                     ? http::status::service_unavailable
-                     : http::status::bad_request;
-    }
-};
-
-PUSHER_DECL void http_listener::publish(const http_connection_ptr& c) {
-    namespace http = boost::beast::http;
-    authenticate(c, "http", [this, c](const authentication_result& who) {
-        const auto op = std::make_shared<publish_op>(*this, c);
-        if (who.what == authentication_result::kind::identified)
-            op->uid = who.text;
-        native_limits limits;
-        limits.request = params_.body_bytes;
-        if (const auto ec = op->messages.start(op->body, limits))
-            return refuse(
-                c,
-                ec == errc::message_too_large ? http::status::payload_too_large : http::status::bad_request,
-                op->messages.error_message());
-        op->reply.emplace(op->text, op->messages.is_array());
-        op->run();
-    });
-}
-
-// ---- GET /stats
-
-PUSHER_DECL void http_listener::stats(const http_connection_ptr& c) {
-    authenticate(c, "http", [this, c](const authentication_result&) {
-        respond_json(c, boost::beast::http::status::ok, stats_json(broker().stats()));
-    });
 }
 
 } // namespace pusher::inline v0

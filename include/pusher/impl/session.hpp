@@ -78,11 +78,19 @@ PUSHER_DECL transport_stats& broker_core::stats_of(std::string_view transport) {
 PUSHER_DECL const encoding& broker_core::encoding_of(const link& l) {
     if (const auto* const own = l.own_encoding())
         return *own;
+    if (l.speaks() == dialect::raw)
+        switch (l.frames()) {
+        case framing::websocket_binary: return raw_binary_encoding_;
+        case framing::websocket_text: return raw_text_encoding_;
+        default: return raw_stream_encoding_;
+        }
     switch (l.frames()) {
     case framing::line: return line_encoding_;
     case framing::websocket_text: return websocket_encoding_;
     case framing::sse: return sse_encoding_;
     case framing::sse_envelope: return sse_envelope_encoding_;
+    case framing::websocket_binary:
+    case framing::length_prefixed:
     case framing::datagram: break;
     }
     auto& e = datagram_encodings_[l.frame_limit()];
@@ -93,7 +101,10 @@ PUSHER_DECL const encoding& broker_core::encoding_of(const link& l) {
 
 /// A session that the core does not know yet.
 PUSHER_DECL detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
-    detail::session_ptr s(new detail::session(*this, std::move(l), params_.outbox));
+    const bool raw = l->speaks() == dialect::raw;
+    detail::session_ptr s(
+        raw ? new detail::raw_session(*this, std::move(l), params_.outbox)
+            : new detail::session(*this, std::move(l), params_.outbox));
     s->remote = true;
     s->link->set_owner(s.get());
     outside_.emplace(s.get(), s);

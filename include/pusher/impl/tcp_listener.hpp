@@ -4,8 +4,21 @@
 #include <pusher/detail/require.hpp>
 #include <pusher/listener/tcp.hpp>
 #include <pusher/transport/line_link.hpp>
+#include <pusher/transport/raw_link.hpp>
 
 namespace pusher::inline v0 {
+
+namespace detail {
+
+PUSHER_DECL std::unique_ptr<link> stream_link_of(
+    dialect speaks, channel_ptr c, const std::shared_ptr<services>& io,
+    std::shared_ptr<const link_limits> limits) {
+    if (speaks == dialect::raw)
+        return std::make_unique<raw_link>(std::move(c), io, std::move(limits));
+    return std::make_unique<line_link>(std::move(c), io, std::move(limits));
+}
+
+} // namespace detail
 
 PUSHER_DECL std::shared_ptr<listener_base>
 tcp_listener::start(broker_core& b, const tcp_params& p, error_code& ec) {
@@ -16,16 +29,19 @@ tcp_listener::start(broker_core& b, const tcp_params& p, error_code& ec) {
     return ec ? nullptr : l;
 }
 
-PUSHER_DECL void tcp_listener::adopt(broker_core& b, channel_ptr connection, const link_limits& limits) {
-    b.accept(std::make_unique<line_link>(
-        std::move(connection), b.io(), std::make_shared<const link_limits>(limits)));
+PUSHER_DECL void
+tcp_listener::adopt(broker_core& b, channel_ptr connection, const link_limits& limits, dialect speaks) {
+    b.accept(detail::stream_link_of(
+        speaks, std::move(connection), b.io(), std::make_shared<const link_limits>(limits)));
 }
 
 PUSHER_DECL void tcp_listener::at_channel(channel_ptr c) {
-    broker().accept(std::make_unique<line_link>(std::move(c), broker().io(), limits()));
+    broker().accept(detail::stream_link_of(dialect_, std::move(c), broker().io(), limits()));
 }
 
 PUSHER_DECL void tcp_listener::append_goodbye(const close_reason& reason, std::string& out) const {
+    if (dialect_ == dialect::raw)
+        return append_raw_close(out, reason);
     append_native_close(out, reason);
     out += '\n';
 }

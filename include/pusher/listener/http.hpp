@@ -37,6 +37,7 @@ struct http_params {
 
     /// Where what is found; empty: nowhere.
     std::string websocket_path = "/ws";
+    std::string raw_path = "/raw"; ///< WebSocket too, with payloads as they are
     std::string events_path = "/events";
     std::string publish_path = "/publish";
     std::string stats_path = "/stats";
@@ -100,9 +101,13 @@ private:
     void at_bad_request() override { ++broker().stats_of("http").bad_requests; }
     void at_http_end(http_connection& c) override;
 
-    // impl/http_listener.hpp
+    // impl/http_listener.hpp, http_websocket.hpp, http_events.hpp, http_publish.hpp
     void authenticate(const http_connection_ptr& c, std::string_view transport_name, authenticated done);
+    bool is_handshake(const http_connection_ptr& c);
+    detail::session_ptr switch_protocols(
+        const http_connection_ptr& c, std::string_view subprotocol, dialect speaks, framing frames);
     void upgrade(const http_connection_ptr& c);
+    void upgrade_raw(const http_connection_ptr& c);
     void events(const http_connection_ptr& c);
     void start_events(const std::shared_ptr<events_op>& op);
     void publish(const http_connection_ptr& c);
@@ -138,5 +143,8 @@ using sse = http;
 } // namespace pusher::inline v0
 
 #if !defined(PUSHER_SEPARATE_COMPILATION)
+#include <pusher/impl/http_events.hpp>
 #include <pusher/impl/http_listener.hpp>
+#include <pusher/impl/http_publish.hpp>
+#include <pusher/impl/http_websocket.hpp>
 #endif

@@ -11,9 +11,13 @@
 
 namespace pusher::inline v0 {
 
-/// Listens for the native dialect on TCP, or on a Unix-domain socket: one JSON object per line.
+/// Listens on TCP, or on a Unix-domain socket.
 struct tcp_params {
     stream_address listen{};
+
+    /// The native dialect: one JSON object per line. Raw: payloads behind their length.
+    pusher::dialect dialect = pusher::dialect::native;
+
     link_limits limits{};
 
     /// How many connections the kernel keeps until they are accepted; at least 1.
@@ -26,7 +30,9 @@ struct tcp_params {
 /// See `broker::listen`.
 class tcp_listener final : public stream_listener {
 public:
-    tcp_listener(broker_core& b, const tcp_params& p) : stream_listener(b, p.limits) { factory_ = p.channel; }
+    tcp_listener(broker_core& b, const tcp_params& p) : stream_listener(b, p.limits), dialect_(p.dialect) {
+        factory_ = p.channel;
+    }
 
     /// The transport's way to start, called by `broker::listen`.
     /// \param ec why it cannot listen at that address.
@@ -34,17 +40,20 @@ public:
     static std::shared_ptr<listener_base> start(broker_core& b, const tcp_params& p, error_code& ec);
 
     /// Takes over a connection that somebody else accepted.
-    static void adopt(broker_core& b, channel_ptr connection, const link_limits& limits);
+    static void adopt(
+        broker_core& b, channel_ptr connection, const link_limits& limits, dialect speaks = dialect::native);
 
 private:
     void at_channel(channel_ptr c) override;
     [[nodiscard]] std::string_view transport() const noexcept override { return "tcp"; }
     void append_goodbye(const close_reason& reason, std::string& out) const override;
+
+    dialect dialect_;
 };
 
 namespace transport {
 
-/// The native dialect over TCP and Unix-domain sockets.
+/// TCP and Unix-domain sockets, the native dialect or the raw one.
 struct tcp {
     using params = tcp_params;
     using listener = tcp_listener;

@@ -15,11 +15,19 @@ namespace pusher::inline v0 {
 
 /// How a link marks where one of the dialect's messages ends and the next begins.
 enum class framing : unsigned char {
-    line,           ///< a line feed after each
-    websocket_text, ///< a text frame each
-    datagram,       ///< a datagram each
-    sse,            ///< an event each, with the payload as its data
-    sse_envelope    ///< an event each, with the dialect's push object as its data
+    line,             ///< a line feed after each
+    websocket_text,   ///< a text frame each
+    websocket_binary, ///< a binary frame each
+    datagram,         ///< a datagram each
+    length_prefixed,  ///< its length before each
+    sse,              ///< an event each, with the payload as its data
+    sse_envelope      ///< an event each, with the dialect's push object as its data
+};
+
+/// What the messages of a link mean.
+enum class dialect : unsigned char {
+    native, ///< requests, replies and push objects in JSON
+    raw     ///< payloads as they are
 };
 
 namespace detail {
@@ -102,7 +110,9 @@ public:
 
     [[nodiscard]] virtual framing frames() const noexcept = 0;
 
-    /// How messages are written for this link, instead of the native dialect's way for its framing; null:
+    [[nodiscard]] virtual dialect speaks() const noexcept { return dialect::native; }
+
+    /// How messages are written for this link, instead of the dialect's way for its framing; null:
     /// that. One object for all links of a kind, since what is encoded is shared; it must outlive the broker.
     [[nodiscard]] virtual const encoding* own_encoding() const noexcept { return nullptr; }
 

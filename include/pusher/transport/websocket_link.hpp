@@ -16,9 +16,12 @@ namespace pusher::inline v0 {
 /// not look dead.
 class websocket_link final : public stream_link {
 public:
-    using stream_link::stream_link;
+    websocket_link(
+        channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits,
+        dialect speaks = dialect::native, framing frames = framing::websocket_text);
 
-    [[nodiscard]] framing frames() const noexcept override { return framing::websocket_text; }
+    [[nodiscard]] framing frames() const noexcept override { return frames_; }
+    [[nodiscard]] dialect speaks() const noexcept override { return dialect_; }
     [[nodiscard]] std::string_view transport() const noexcept override { return "websocket"; }
 
 private:
@@ -27,7 +30,8 @@ private:
         websocket_link& link;
 
         bool on_message(const websocket_message& m) {
-            if (m.binary && !detail::is_valid_utf8(m.payload)) {
+            const bool text_expected = link.dialect_ == dialect::native;
+            if (m.binary && text_expected && !detail::is_valid_utf8(m.payload)) {
                 link.end(close_reason::from(errc::invalid_utf8));
                 return true;
             }
@@ -70,6 +74,8 @@ private:
 
     // First, where the base leaves room for them.
     bool failed_ = false;
+    dialect dialect_;
+    framing frames_;
     std::uint16_t answered_ = 0;
     websocket_decoder<websocket_role::server> decoder_;
     std::unique_ptr<std::string> late_pong_;

@@ -5,6 +5,13 @@
 
 namespace pusher::inline v0 {
 
+PUSHER_DECL websocket_link::websocket_link(
+    channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits, dialect speaks,
+    framing frames)
+    : stream_link(std::move(c), std::move(s), std::move(limits)),
+      dialect_(speaks),
+      frames_(frames) {}
+
 PUSHER_DECL std::size_t websocket_link::feed(std::span<char> bytes) {
     const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
     const auto result = decoder_.feed(bytes, most, visitor{*this});
