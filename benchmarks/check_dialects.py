@@ -42,10 +42,11 @@ class Web(Hub):
             reply = b'{"channel":"/meta/subscribe","successful":%s}' % (b"true" if good else b"false")
             return [m["subscription"][1:] for m in messages], [b"[" + b",".join([reply] * len(messages)) + b"]"]
         if path == "/connection/websocket":
-            commands = [json.loads(line) for line in text.split()]
+            commands = [command for command in map(json.loads, text.split()) if command]  # an empty one is a pong
             replies = [b'{"id":%d,"%s":{}}' % (c["id"], b"connect" if "connect" in c else b"subscribe" if good else b"error")
                        for c in commands]
-            return [c["subscribe"]["channel"] for c in commands if "subscribe" in c], [b"\n".join(replies + [b"{}"])]
+            ping = [b"{}"] if "connect" in text.decode() else []
+            return [c["subscribe"]["channel"] for c in commands if "subscribe" in c], [b"\n".join(replies + ping)]
         if text == b"40":
             return [], [b'40{"sid":"y"}', b"2"]
         if text == b"3":
@@ -170,7 +171,7 @@ WILDCARDS = (b">", b"*", b"#")
 
 class Broker:
     """One of the brokers; the fault meets message 8 on its way to the first subscriber. `fragment` is no fault: what
-    is sent to it ends in the middle of a message."""
+    is sent at a time ends in the middle of a message."""
 
     def __init__(self, speaks, fault):
         self.speaks, self.fault = speaks, fault
@@ -202,7 +203,7 @@ class Broker:
         for at, writer in enumerate(self.topics.get(topic, [])):
             fault = self.fault if at == 0 else "none"
             push = self.speaks.push(topic, False, payload)
-            if fault == "fragment":
+            if self.fault == "fragment":
                 self.tear(writer, push)
             elif number != 8 or fault != "lose":
                 if number == 8 and fault == "truncate":

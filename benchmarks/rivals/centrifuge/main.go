@@ -48,6 +48,7 @@ func main() {
 	control.Library{
 		Dialect: "centrifuge",
 		Port:    listener.Addr().(*net.TCPAddr).Port,
+		Limit:   1 << 20, // its default
 		Count:   func() (int, int) { return node.Hub().NumClients(), node.Hub().NumSubscriptions() },
 		Begin: func() {
 			queued.Store(0)

@@ -30,6 +30,7 @@ const Window = 64 * 1024
 type Library struct {
 	Dialect string // as the load generator calls it
 	Port    int    // of the sessions
+	Limit   int64  // bytes unsent at which a session is closed; 0: none
 	Count   func() (sessions, subscriptions int)
 	// Begin is called before a run.
 	Begin func()
@@ -104,6 +105,9 @@ func (l Library) publish(o order) string {
 	}
 	sessions, _ := l.Count()
 	window := Window * int64(max(sessions, 1))
+	if l.Limit != 0 && 2*o.perTurn*o.bytes > l.Limit {
+		window = 0 // two turns are too much for a session
+	}
 	l.Begin()
 	begin := now()
 	var messages, turns, waits int64
