@@ -226,11 +226,11 @@ private:
         return true;
     }
 
-    /// Handshakes and first subscriptions, up to 256 at a time.
+    /// Handshakes and first subscriptions, some at a time.
     bool connect(fleet& sessions) {
         for (std::uint64_t i = 0; i != repeat_ + 1; ++i) {
             // A few sessions first, for what is slow only once.
-            const auto count = i == 0 ? std::min<std::uint64_t>(256, params_.sessions) : params_.sessions;
+            const auto count = i == 0 ? std::min(max_handshakes, params_.sessions) : params_.sessions;
             const cpu_times before(pids_);
             sessions.hurry(count);
             const cpu_times after(pids_);

@@ -2,8 +2,8 @@
 
 // A broker that somebody else wrote, as a server under test: this starts it, publishes to it through a
 // connection of its own, and answers the control protocol for it. Flow control is by what comes back: one
-// more connection subscribes to everything, and so many messages may be on their way as the library lets wait
-// for a session by default.
+// more connection subscribes to everything, and when it has got all of a turn, the next is published. So the
+// broker gets K messages at a time, as others publish K in a turn.
 
 #include "support/control.hpp"
 #include "support/dialects.hpp"
@@ -182,8 +182,7 @@ private:
 
     [[nodiscard]] std::uint64_t on_the_way() const noexcept { return sent_ - came_back_; }
     [[nodiscard]] bool admitted() const noexcept {
-        return job_->order().overflow == overflow::drop ||
-               (on_the_way() <= window_ && on_the_way() * job_->order().bytes <= window_bytes);
+        return job_->order().overflow == overflow::drop || on_the_way() <= window_;
     }
     [[nodiscard]] std::uint64_t until_next_turn() const noexcept {
         const auto now = steady_ns();
@@ -272,8 +271,6 @@ private:
         job_.emplace(*order);
     }
 
-    static constexpr std::uint64_t window_bytes = 512 * 1024;
-
     std::unique_ptr<dialect> dialect_;
     std::uint64_t window_;
     unique_fd door_;
@@ -301,7 +298,7 @@ int main(int argc, char** argv) {
     options given(argc, argv, usage);
     const auto name = given.text("--dialect", "");
     const auto command = given.text("--command", "");
-    const auto window = given.number("--window", 128);
+    const auto window = given.number("--window", 0);
     given.done();
     auto speaks = make_dialect(name);
     if (!speaks || !speaks->target({}).empty() || command.empty())

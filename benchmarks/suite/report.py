@@ -41,7 +41,7 @@ class Report:
 
     def values(self, work, server, pick):
         """One value per repetition that went well, None where it did not."""
-        return [None if "failed" in r else pick(r) for r in self.results.get((work, server), [])]
+        return [None if "failed" in r or "refused" in r else pick(r) for r in self.results.get((work, server), [])]
 
     def median(self, work, server, pick):
         good = [v for v in self.values(work, server, pick) if v is not None]
@@ -51,7 +51,7 @@ class Report:
         values = self.values(work, server, pick)
         good = [v for v in values if v is not None]
         if not good:
-            return "failed" if values else "–"
+            return "failed" if any("failed" in r for r in self.results.get((work, server), [])) else "–"
         text = show(good, scale)
         pairs = zip(values, self.values(work, baseline, pick))
         ratios = [a / b for a, b in pairs if a is not None and b]
@@ -127,7 +127,9 @@ class Report:
             print(f"Time was up before all {wanted} repetitions: some works have {min(fewer)}.")
         for work, server, result in every:
             where = f"{server}, {work.group + ', ' if work.group else ''}{work.name}"
-            if "failed" in result:
+            if "refused" in result:
+                print(f"Refused: {where}: {result['refused']}")
+            elif "failed" in result:
                 print(f"Failed: {where}: {result['failed']}")
             elif result.get("saturated") == "load" or (
                     result.get("saturated") == "both" and result["drain_seconds"] > 0.1 * result["seconds"]):

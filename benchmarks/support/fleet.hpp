@@ -65,6 +65,9 @@ struct run_result {
     tally readers, stuck;
 };
 
+/// At a time: no more than any server's backlog takes (mosquitto's is 100).
+inline constexpr std::uint64_t max_handshakes = 64;
+
 /// The load generator's sessions, all in one thread, and the control connection.
 class fleet {
 public:
@@ -107,8 +110,7 @@ public:
         const auto from = clients_.size();
         ready_ = 0;
         while (ready_ != count) {
-            // No more handshakes at a time than any server's backlog takes.
-            while (clients_.size() - from != count && clients_.size() - from - ready_ < 256)
+            while (clients_.size() - from != count && clients_.size() - from - ready_ < max_handshakes)
                 add();
             if (!pump(params_.patience_ms))
                 throw std::runtime_error("no answer to a handshake");

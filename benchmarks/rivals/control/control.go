@@ -163,6 +163,8 @@ func (l Library) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer = fmt.Sprintf("count sessions=%d subscriptions=%d", sessions, subscriptions)
 		} else if o, err := parse(line); err != nil {
 			answer = "fail " + err.Error()
+		} else if l.Limit != 0 && o.perTurn*o.bytes >= l.Limit {
+			answer = "fail a turn is more than may be unsent for a session"
 		} else {
 			answer = l.publish(o)
 		}
