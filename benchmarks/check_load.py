@@ -30,7 +30,7 @@ def frame(payload, opcode, final=True):
 class Hub:
     def __init__(self, fault):
         self.fault = fault
-        self.topics = {}  # name -> writers, with whether they speak the native dialect
+        self.topics = {}  # name -> writers, with the path that says which dialect they speak
         self.sessions = 0
         self.pongs = 0
 
@@ -42,9 +42,9 @@ class Hub:
         topics = urllib.parse.parse_qs(url.query).get("topic", [])
         self.sessions += url.path != "/control"
         for name in topics:
-            self.topics.setdefault(name, []).append((writer, False))
+            self.topics.setdefault(name, []).append((writer, url.path))
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n")
+                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n" + self.greeting(url.path))
         try:
             while True:
                 opcode, text = await self.read(reader)
@@ -52,14 +52,29 @@ class Hub:
                     self.pongs += text == b"are you there"
                 elif url.path == "/control":
                     writer.write(frame((await self.command(text.decode())).encode(), 1))
-                elif url.path == "/ws":
-                    self.topics.setdefault(json.loads(text)["params"]["topic"], []).append((writer, True))
-                    writer.write(frame(b'{"action":"subscribe","status":"ok"}', 1))
+                else:
+                    topics, replies = self.answer(url.path, text)
+                    for name in topics:
+                        self.topics.setdefault(name, []).append((writer, url.path))
+                    for reply in replies:
+                        writer.write(frame(reply, 1))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         self.sessions -= url.path != "/control"
         for writers in self.topics.values():
             writers[:] = [w for w in writers if w[0] is not writer]
+
+    def greeting(self, path):
+        return b""
+
+    def answer(self, path, text):
+        """The topics that a session subscribes to, and what it is told."""
+        return [json.loads(text)["params"]["topic"]], [b'{"action":"subscribe","status":"ok"}']
+
+    def push(self, path, name, payload):
+        if path == "/raw":
+            return frame(payload, 2)
+        return frame(b'{"topic":"%s","type":"","payload":"%s","meta":{}}' % (name.encode(), payload), 1)
 
     @staticmethod
     async def read(reader):
@@ -81,20 +96,18 @@ class Hub:
             words = (i, time.monotonic_ns())
             stamp = struct.pack("<QQ", *words) if fields["stamp"] == "binary" else b"%016x%016x" % words
             name = f"t{i % topics}"
-            for at, (writer, native) in enumerate(self.topics.get(name, [])):
-                self.send(writer, native, stamp.ljust(size, b"x"), name, i if at == 0 else -1)
+            for at, (writer, path) in enumerate(self.topics.get(name, [])):
+                self.send(writer, path, stamp.ljust(size, b"x"), name, i if at == 0 else -1)
             if self.fault == "foreign" and i == 9:
                 stranger = next(s for s in self.topics["t0"] if s not in self.topics[name])
                 self.send(*stranger, stamp.ljust(size, b"x"), "t0", -1)
             await asyncio.sleep(0)
         return f"done messages={total} turns={fields['turns']} elapsed_ns={time.monotonic_ns() - begin}"
 
-    def send(self, writer, native, payload, name, i):
+    def send(self, writer, path, payload, name, i):
         """`i` is the message's number for the one session that meets the fault, -1 for all others."""
         def push(payload):
-            if not native:
-                return frame(payload, 2)
-            return frame(b'{"topic":"%s","type":"","payload":"%s","meta":{}}' % (name.encode(), payload), 1)
+            return self.push(path, name, payload)
         fault = self.fault if i >= 0 else "none"
         if fault == "close" and i == 8:
             writer.close()
@@ -120,8 +133,7 @@ class Hub:
             writer.write(push(payload))
 
 
-async def serve(fault):
-    hub = Hub(fault)
+async def serve(hub):
     server = await asyncio.start_server(hub.serve, "127.0.0.1", 0)
     print(f"listening 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
@@ -131,25 +143,38 @@ def run(programs, server, *options):
     """The generator's exit status and its JSON object."""
     with subprocess.Popen(server, stdout=subprocess.PIPE) as process:
         try:
-            port = process.stdout.readline().decode().rsplit(":", 1)[1].strip()
-            done = subprocess.run([os.path.join(programs, "load"), "--port", port, "--warm-up", "0", *options],
+            _, address, *more = process.stdout.readline().decode().split()
+            control = address.rsplit(":", 1)[1]
+            port = dict(field.split("=") for field in more).get("sessions", control)
+            done = subprocess.run([os.path.join(programs, "load"), "--port", port, "--control-port", control,
+                                   "--warm-up", "0", *options],
                                   capture_output=True, text=True, timeout=60)
         finally:
             process.terminate()
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
 
-def main():
-    programs = sys.argv[1]
-    two_topics = ["--sessions", "10", "--topics", "4", "--topics-per-session", "2", "--turns", "20", "--per-turn", "2",
-                  "--patience", "500"]
-    failed = []
+TWO_TOPICS = ["--sessions", "10", "--topics", "4", "--topics-per-session", "2", "--turns", "20", "--per-turn", "2",
+              "--patience", "500"]
 
-    def check(name, right, seen):
+
+class Checks:
+    def __init__(self):
+        self.failed = []
+
+    def __call__(self, name, right, seen):
         print("ok  " if right else "BAD ", name)
         if not right:
-            failed.append(name)
+            self.failed.append(name)
             print("    ", seen)
+
+    def end(self):
+        sys.exit(f"{len(self.failed)} failed: {', '.join(self.failed)}" if self.failed else 0)
+
+
+def main():
+    programs = sys.argv[1]
+    check = Checks()
 
     # What the generator must count for each fault; all but one meet the first session on t0, at message 8.
     expected = {
@@ -158,7 +183,7 @@ def main():
         "truncate": {"bad": 1, "lost": 1}, "foreign": {"foreign": 1}, "close": {"closed": 1},
     }
     for fault in FAULTS:
-        status, result, errors = run(programs, [sys.executable, __file__, "--serve", fault], *two_topics)
+        status, result, errors = run(programs, [sys.executable, __file__, "--serve", fault], *TWO_TOPICS)
         if fault == "close":
             # The server's answer comes before or after the end of the session.
             seen = "closed a session" in errors or (result and result["readers"]["closed"] == 1)
@@ -171,7 +196,7 @@ def main():
 
     for fault in ("none", "lose"):
         status, result, errors = run(
-            programs, [sys.executable, __file__, "--serve", fault], "--dialect", "native", *two_topics)
+            programs, [sys.executable, __file__, "--serve", fault], "--dialect", "native", *TWO_TOPICS)
         check(f"native, {fault}", result and result["readers"]["lost"] == len(expected[fault]) == status,
               (status, result, errors))
 
@@ -199,11 +224,11 @@ def main():
                   status == 0 and result["correct"] and missing == result["flow"]["dropped"] > 0
                   and stuck["lost"] + stuck["announced"] == missing and stuck["disorder"] == 0,
                   (status, result, errors))
-    sys.exit(f"{len(failed)} failed: {', '.join(failed)}" if failed else 0)
+    check.end()
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        asyncio.run(serve(sys.argv[2]))
+        asyncio.run(serve(Hub(sys.argv[2])))
     else:
         main()

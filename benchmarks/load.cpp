@@ -13,9 +13,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -24,8 +26,13 @@ using namespace bench;
 constexpr const char* usage =
     "load --port P [options]\n"
     "what is opened:\n"
-    "  --mode run|idle         idle only opens sessions, and reports the server's memory (run)\n"
-    "  --dialect raw|native    subscribe by URL on /raw, or by request on /ws (raw)\n"
+    "  --mode run|idle|connect idle only opens sessions, and reports the server's memory; connect opens "
+    "them\n"
+    "                          as fast as they are taken, and reports the rate (run)\n"
+    "  --control-port P        the control connection goes there (--port)\n"
+    "  --dialect NAME          raw: subscribe by URL on /raw, native: by request on /ws; and faye, "
+    "socketio,\n"
+    "                          centrifuge, nats, redis, mqtt (raw)\n"
     "  --sessions N            sessions that read (1000)\n"
     "  --stuck S               further sessions that subscribe and never read (0)\n"
     "  --topics M              topics t0 to t<M-1>; message i goes to topic i mod M (1)\n"
@@ -36,7 +43,7 @@ constexpr const char* usage =
     "  --stuck-rcvbuf BYTES    SO_RCVBUF of stuck sessions (0)\n"
     "what is published:\n"
     "  --per-turn K            messages for each turn of the server's event loop (1)\n"
-    "  --bytes B               payload, at least 16, native 32 (128)\n"
+    "  --bytes B               payload, at least 16, where it is text 32 (128)\n"
     "  --turns T               end after T turns; 0: no limit (0)\n"
     "  --millis MS             end after that time; 0: no limit (2000 unless --turns is given)\n"
     "  --rate R                turns per second; 0: as fast as flow control allows (0)\n"
@@ -47,7 +54,7 @@ constexpr const char* usage =
     "  --warm-up MS            an unreported run before (200)\n"
     "  --drain-stuck           after the run, read all that the stuck sessions are due\n"
     "  --patience MS           give up when nothing has come for so long (5000)\n"
-    "  --server-pid PID        report this process's CPU time and memory\n"
+    "  --server-pid PID[,PID]  report the CPU time and memory of these processes together\n"
     "  --hold                  mode idle: keep the sessions until stdin ends\n";
 
 /// One JSON object, field by field.
@@ -90,7 +97,10 @@ struct cpu_times {
     std::uint64_t server = 0;
     std::uint64_t machine = machine_busy_ns();
 
-    explicit cpu_times(pid_t pid) : server(pid == 0 ? 0 : process_cpu_ns(pid)) {}
+    explicit cpu_times(const std::vector<pid_t>& pids) {
+        for (const auto pid : pids)
+            server += process_cpu_ns(pid);
+    }
 };
 
 json_line to_json(const tally& t) {
@@ -114,8 +124,8 @@ public:
     program(int argc, char** argv) {
         options given(argc, argv, usage);
         params_.port = static_cast<std::uint16_t>(given.number("--port", 0));
-        const auto mode = given.text("--mode", "run");
-        const auto dialect = given.text("--dialect", "raw");
+        params_.control_port = static_cast<std::uint16_t>(given.number("--control-port", 0));
+        params_.dialect = given.text("--dialect", "raw");
         const auto assign = given.text("--assign", "random");
         params_.sessions = given.number("--sessions", 1000);
         params_.stuck = given.number("--stuck", 0);
@@ -125,7 +135,7 @@ public:
         params_.rcvbuf = static_cast<int>(given.number("--rcvbuf", 0));
         params_.stuck_rcvbuf = static_cast<int>(given.number("--stuck-rcvbuf", 0));
         params_.patience_ms = static_cast<int>(given.number("--patience", 5000));
-        params_.native = dialect == "native";
+        const auto known = make_dialect(params_.dialect);
         params_.block = assign == "block";
         order_.topics = params_.topics;
         order_.per_turn = given.number("--per-turn", 1);
@@ -133,19 +143,23 @@ public:
         order_.turns = given.number("--turns", 0);
         order_.millis = given.number("--millis", order_.turns == 0 ? 2000 : 0);
         order_.rate = given.number("--rate", 0);
-        order_.stamp = params_.native ? stamp::hex : stamp::binary;
+        order_.stamp = known ? known->stamp() : stamp::binary;
         const auto overflow = given.text("--overflow", params_.stuck == 0 ? "wait" : "drop");
         order_.overflow = overflow == "drop" ? overflow::drop : overflow::wait;
         repeat_ = given.number("--repeat", 1);
         warm_up_ = given.number("--warm-up", 200);
         drain_stuck_ = given.flag("--drain-stuck");
-        pid_ = static_cast<pid_t>(given.number("--server-pid", 0));
+        for (std::string list = given.text("--server-pid", ""); !list.empty();) {
+            const auto end = std::min(list.find(','), list.size());
+            pids_.push_back(std::atoi(list.substr(0, end).c_str()));
+            list.erase(0, end + 1);
+        }
         hold_ = given.flag("--hold");
-        idle_ = mode == "idle";
+        mode_ = given.text("--mode", "run");
         given.done();
         if (params_.port == 0)
             given.fail("--port is missing", "");
-        if ((mode != "run" && mode != "idle") || (dialect != "raw" && dialect != "native") ||
+        if ((mode_ != "run" && mode_ != "idle" && mode_ != "connect") || !known ||
             (assign != "random" && assign != "block") || (overflow != "wait" && overflow != "drop"))
             given.fail("unknown value of: ", "--mode, --dialect, --assign or --overflow");
         if (params_.stuck != 0 && repeat_ != 1)
@@ -157,16 +171,24 @@ public:
     /// Whether all was as it should be.
     bool run() {
         fleet sessions(params_);
-        return idle_ ? idle(sessions) : publish(sessions);
+        return mode_ == "idle" ? idle(sessions) : mode_ == "connect" ? connect(sessions) : publish(sessions);
     }
 
 private:
-    [[nodiscard]] memory_use memory() const { return pid_ == 0 ? memory_use{} : process_memory(pid_); }
+    [[nodiscard]] memory_use memory() const {
+        memory_use sum;
+        for (const auto pid : pids_) {
+            const auto part = process_memory(pid);
+            sum.rss += part.rss;
+            sum.pss += part.pss;
+        }
+        return sum;
+    }
 
     /// Memory once it has stopped changing.
     [[nodiscard]] memory_use settled_memory() const {
         auto now = memory();
-        for (int i = 0; pid_ != 0 && i != 12; ++i) {
+        for (int i = 0; !pids_.empty() && i != 12; ++i) {
             ::usleep(250'000);
             const auto before = std::exchange(now, memory());
             if (before.rss == now.rss)
@@ -192,7 +214,7 @@ private:
         json_line line;
         describe(line, "idle");
         line.add("open_seconds", static_cast<double>(took) / 1e9);
-        if (pid_ != 0)
+        if (!pids_.empty())
             line.add("before", to_json(before))
                 .add("after", to_json(after))
                 .add("rss_per_session", each(before.rss, after.rss))
@@ -201,6 +223,44 @@ private:
         while (hold_ && std::getchar() != EOF) {
         }
         sessions.await_count(); // all of them are still there
+        return true;
+    }
+
+    /// Handshakes and first subscriptions, some at a time.
+    bool connect(fleet& sessions) {
+        for (std::uint64_t i = 0; i != repeat_ + 1; ++i) {
+            // A few sessions first, for what is slow only once.
+            const auto count = i == 0 ? std::min(max_handshakes, params_.sessions) : params_.sessions;
+            const cpu_times before(pids_);
+            sessions.hurry(count);
+            const cpu_times after(pids_);
+            sessions.await_count();
+            sessions.abort();
+            sessions.await_count();
+            if (i == 0)
+                continue;
+            const auto wall = static_cast<double>(after.wall - before.wall);
+            const auto each = static_cast<double>(count);
+            const auto load = static_cast<double>(after.load - before.load);
+            const auto server = static_cast<double>(after.server - before.server);
+            json_line line;
+            describe(line, "connect");
+            line.add("seconds", wall / 1e9)
+                .add("sessions_per_second", each / wall * 1e9)
+                .add("load_cpu_us_per_session", load / each / 1e3);
+            json_line cpu;
+            cpu.add("load", load / wall);
+            if (!pids_.empty()) {
+                line.add("server_cpu_us_per_session", server / each / 1e3);
+                cpu.add("server", server / wall);
+                cpu.add(
+                    "others",
+                    std::max(0.0, static_cast<double>(after.machine - before.machine) - load - server) /
+                        wall);
+            }
+            line.add("cpu", cpu);
+            line.print();
+        }
         return true;
     }
 
@@ -222,9 +282,9 @@ private:
 
     bool measure(fleet& sessions) {
         const auto memory_before = memory();
-        const cpu_times before(pid_);
+        const cpu_times before(pids_);
         auto result = sessions.run(order_, latency_);
-        const cpu_times after(pid_);
+        const cpu_times after(pids_);
         const auto memory_after = memory();
         if (drain_stuck_)
             sessions.drain_stuck(result);
@@ -271,7 +331,7 @@ private:
                         .add("dropped", number_of(result.done, "dropped").value_or(0)));
         json_line cpu;
         cpu.add("load", load);
-        if (pid_ != 0) {
+        if (!pids_.empty()) {
             // What neither of the two used: other work on the machine, which spoils the figures.
             const auto others = share(before.machine, after.machine) - load - server;
             cpu.add("server", server).add("others", std::max(0.0, others));
@@ -301,7 +361,7 @@ private:
 
     void describe(json_line& line, const char* mode) const {
         line.add("mode", mode)
-            .add("dialect", params_.native ? "native" : "raw")
+            .add("dialect", params_.dialect.c_str())
             .add("sessions", params_.sessions)
             .add("stuck", params_.stuck)
             .add("topics", params_.topics)
@@ -313,8 +373,8 @@ private:
     histogram latency_;
     std::uint64_t repeat_ = 1;
     std::uint64_t warm_up_ = 0;
-    pid_t pid_ = 0;
-    bool idle_ = false;
+    std::vector<pid_t> pids_;
+    std::string mode_;
     bool hold_ = false;
     bool drain_stuck_ = false;
 };

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "control.hpp"
+#include "dialects.hpp"
 #include "histogram.hpp"
-#include "native.hpp"
 #include "system.hpp"
 #include "websocket.hpp"
 
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <stdexcept>
@@ -27,8 +28,9 @@
 namespace bench {
 
 struct fleet_params {
-    std::uint16_t port = 0;
-    bool native = false;           ///< subscribe by request on /ws, else by URL on /raw
+    std::uint16_t port = 0;         ///< of the sessions
+    std::uint16_t control_port = 0; ///< of the control connection; 0: the same
+    std::string dialect = "raw";
     std::uint64_t sessions = 1000; ///< that read
     std::uint64_t stuck = 0;       ///< that subscribe and then never read
     std::uint64_t topics = 1;
@@ -63,13 +65,21 @@ struct run_result {
     tally readers, stuck;
 };
 
+/// At a time: no more than any server's backlog takes (mosquitto's is 100).
+inline constexpr std::uint64_t max_handshakes = 64;
+
 /// The load generator's sessions, all in one thread, and the control connection.
 class fleet {
 public:
-    explicit fleet(const fleet_params& params) : params_(params), plan_(plan(params)) {
+    /// \throw if the server cannot be reached, or there is no such dialect.
+    explicit fleet(const fleet_params& params)
+        : params_(params),
+          dialect_(make_dialect(params.dialect)),
+          plan_(plan(params)) {
         raise_descriptor_limit();
         epoll_ = unique_fd(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
-        connect(control_, "/control");
+        connect(control_, params.control_port == 0 ? params.port : params.control_port);
+        upgrade(control_, "/control");
         watch(control_, control_key);
         while (control_.state != client::ready)
             pump(params_.patience_ms);
@@ -91,18 +101,22 @@ public:
     /// Opens `count` more sessions (the readers come first, then the stuck ones) and waits until the server
     /// says that all of them are subscribed.
     void open(std::uint64_t count) {
+        hurry(count);
+        await_count();
+    }
+
+    /// The same, as soon as the sessions themselves know that they are.
+    void hurry(std::uint64_t count) {
         const auto from = clients_.size();
         ready_ = 0;
         while (ready_ != count) {
-            // No more handshakes at a time than any server's backlog takes.
-            while (clients_.size() - from != count && clients_.size() - from - ready_ < 256)
+            while (clients_.size() - from != count && clients_.size() - from - ready_ < max_handshakes)
                 add();
             if (!pump(params_.patience_ms))
                 throw std::runtime_error("no answer to a handshake");
             if (lost_ != 0)
                 throw std::runtime_error("the server closed a session that was being opened");
         }
-        await_count();
     }
 
     /// Closes all sessions abortively, so that no port lingers in TIME_WAIT.
@@ -122,6 +136,13 @@ public:
         for (const auto until = steady_ns() + static_cast<std::uint64_t>(params_.patience_ms) * 1'000'000U;
              steady_ns() < until;) {
             answer = ask("count");
+            if (answer == "count unknown") {
+                // The sessions that are opened have heard that they are subscribed; others are given time to
+                // end.
+                if (sessions == 0)
+                    ::usleep(500'000);
+                return;
+            }
             if (number_of(answer, "sessions") == number_of(wanted, "sessions") &&
                 number_of(answer, "subscriptions") == number_of(wanted, "subscriptions"))
                 return;
@@ -133,6 +154,7 @@ public:
     /// Has the server publish and checks every delivery, until all have come or nothing comes any more.
     run_result run(const publish_order& order, histogram& latency) {
         order_ = order;
+        dialect_->expect(order.bytes);
         latency_ = &latency;
         latency.clear();
         tallies_ = {};
@@ -189,6 +211,7 @@ private:
         unique_fd fd;
         phase state = handshake;
         bool stuck = false;
+        bool plain = false;   // no WebSocket
         bool split = false;   // inside a fragmented message
         std::string partial;  // a frame's beginning
         std::string assembly; // of a fragmented message
@@ -224,7 +247,7 @@ private:
 
     // ---- connections
 
-    void connect(client& c, const std::string& target, int rcvbuf = 0, std::uint32_t source = 0) {
+    void connect(client& c, std::uint16_t port, int rcvbuf = 0, std::uint32_t source = 0) {
         c.fd = unique_fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
         if (rcvbuf != 0)
             set_option(c.fd.get(), SOL_SOCKET, SO_RCVBUF, rcvbuf, "SO_RCVBUF");
@@ -233,12 +256,16 @@ private:
             const auto from = ipv4(source, 0);
             check(::bind(c.fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from), "bind");
         }
-        const auto to = ipv4(INADDR_LOOPBACK, params_.port);
+        const auto to = ipv4(INADDR_LOOPBACK, port);
         check(::connect(c.fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), "connect");
         set_option(c.fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+    }
+
+    static void upgrade(const client& c, const std::string& target) {
         send(
-            c, "GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(params_.port) +
-                   "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " +
+            c, "GET " + target +
+                   " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Key: " +
                    std::string(websocket::client_key) + "\r\nSec-WebSocket-Version: 13\r\n\r\n");
     }
 
@@ -248,16 +275,17 @@ private:
         c.stuck = i >= params_.sessions;
         c.topics = plan_.data() + i * params_.per_session;
         c.count = static_cast<std::uint32_t>(params_.per_session);
-        std::string target = "/ws";
-        if (!params_.native) {
-            target = "/raw";
-            for (std::uint32_t j = 0; j != c.count; ++j)
-                target += (j == 0 ? "?topic=" : "&topic=") + topic_name(c.topics[j]);
-        }
         const auto source =
             params_.sources == 0 ? 0 : 0x7F000101U + static_cast<std::uint32_t>(i % params_.sources);
-        connect(c, target, c.stuck ? params_.stuck_rcvbuf : params_.rcvbuf, source);
+        connect(c, params_.port, c.stuck ? params_.stuck_rcvbuf : params_.rcvbuf, source);
         watch(c, i);
+        const auto names = names_of(c);
+        if (const auto target = dialect_->target(names); !target.empty()) {
+            upgrade(c, target);
+        } else {
+            c.plain = true;
+            begin(c, i, names);
+        }
     }
 
     void watch(const client& c, std::uint64_t key) const {
@@ -338,6 +366,8 @@ private:
     }
 
     std::size_t consume(client& c, std::uint64_t key, std::string_view input) {
+        if (c.plain)
+            return listen(c, key, input, 0);
         std::size_t used = 0;
         if (c.state == client::handshake) {
             const auto end = input.find("\r\n\r\n");
@@ -359,19 +389,27 @@ private:
     }
 
     void shaken(client& c, std::uint64_t key) {
-        if (key == control_key) {
+        if (key == control_key)
             c.state = client::ready;
-        } else if (!params_.native) {
+        else
+            begin(c, key, names_of(c));
+    }
+
+    /// The dialect has the word.
+    void begin(client& c, std::uint64_t key, const topic_names& names) {
+        c.state = client::subscribing;
+        c.replies = static_cast<std::uint32_t>(dialect_->confirmed(names.size()));
+        if (const auto hello = dialect_->hello(names); !hello.empty())
+            send(c, hello);
+        if (c.replies == 0)
             became_ready(c, key);
-        } else {
-            c.state = client::subscribing;
-            c.replies = c.count;
-            std::string requests;
-            for (std::uint32_t j = 0; j != c.count; ++j)
-                websocket::append_frame(
-                    requests, websocket::text, native::subscribe_request(topic_name(c.topics[j])), true);
-            send(c, requests);
-        }
+    }
+
+    [[nodiscard]] static topic_names names_of(const client& c) {
+        topic_names names;
+        for (std::uint32_t i = 0; i != c.count; ++i)
+            names.push_back(topic_name(c.topics[i]));
+        return names;
     }
 
     void became_ready(client& c, std::uint64_t key) {
@@ -402,33 +440,51 @@ private:
     }
 
     void message(client& c, std::uint64_t key, unsigned char code, std::string_view text) {
-        static constexpr std::string_view label = R"("payload":")";
-        if (key == control_key) {
+        if (key == control_key)
             answers_.emplace_back(text);
-            return;
-        }
-        if (!params_.native && code == websocket::binary)
-            return delivery(c, text);
-        auto at =
-            text.substr(std::min(label_at_, text.size())).starts_with(label) ? label_at_ : text.find(label);
-        if (params_.native && at != text.npos) {
-            label_at_ = at;
-            at += label.size();
-            if (text.size() <= at + order_.bytes || text[at + order_.bytes] != '"')
-                ++tallies_[c.stuck].bad;
-            else
-                delivery(c, text.substr(at, order_.bytes));
-        } else if (c.state == client::subscribing) {
-            if (text.find(R"("status":"ok")") == text.npos)
-                throw std::runtime_error("subscribe was answered with: " + std::string(text));
-            if (--c.replies == 0)
-                became_ready(c, key);
-        } else if (text.find(R"("gap")") != text.npos) {
-            tallies_[c.stuck].announced += number_after(text, R"("count")");
-            delivered_ = true;
-        } else {
+        else if (listen(c, key, text, code) != text.size())
             ++tallies_[c.stuck].bad;
-        }
+    }
+
+    void confirmed(client& c, std::uint64_t key, std::uint64_t count) {
+        if (c.state != client::subscribing)
+            return;
+        c.replies -= static_cast<std::uint32_t>(std::min<std::uint64_t>(c.replies, count));
+        if (c.replies == 0)
+            became_ready(c, key);
+    }
+
+    /// Handles all that the dialect finds in `input`; the bytes that are done with.
+    std::size_t listen(client& c, std::uint64_t key, std::string_view input, unsigned char code) {
+        std::size_t used = 0;
+        do {
+            const auto found = dialect_->next(input.substr(used), code, say_);
+            if (found.what == step::incomplete)
+                break;
+            used += found.used;
+            switch (found.what) {
+            case step::delivery: delivery(c, found.text); break;
+            case step::gap:
+                tallies_[c.stuck].announced += found.count;
+                delivered_ = true;
+                break;
+            case step::greeted: say_ += dialect_->subscribe(names_of(c), found.text); break;
+            case step::subscribed: confirmed(c, key, found.count); break;
+            case step::refused:
+            case step::bad:
+                if (c.state == client::subscribing)
+                    throw std::runtime_error("subscribe was answered with: " + std::string(input));
+                ++tallies_[c.stuck].bad;
+                break;
+            case step::incomplete:
+            case step::other: break;
+            }
+            if (!say_.empty()) {
+                send(c, say_);
+                say_.clear();
+            }
+        } while (used < input.size());
+        return used;
     }
 
     void delivery(client& c, std::string_view payload) {
@@ -508,6 +564,8 @@ private:
     }
 
     fleet_params params_;
+    std::unique_ptr<dialect> dialect_;
+    std::string say_;
     std::vector<std::uint32_t> plan_;
     unique_fd epoll_;
     client control_;
@@ -520,7 +578,6 @@ private:
     std::uint64_t ready_ = 0;
     std::uint64_t lost_ = 0; // sessions that the server closed
     std::uint64_t now_ns_ = 0, first_ns_ = 0, last_ns_ = 0;
-    std::size_t label_at_ = 0;
     bool delivered_ = false;
 };
 
