@@ -14,6 +14,7 @@
 #include <pusher/dialect/native_encoding.hpp>
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_request.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/listener.hpp>
 #include <pusher/stats.hpp>
 #include <pusher/subscription.hpp>
@@ -437,6 +438,7 @@ private:
     [[nodiscard]] std::chrono::milliseconds retry_hint();
     transport_stats& stats_of(std::string_view transport);
     const encoding& encoding_of(const link& l);
+    const encoding& encoding_for(const link& l);
 
     // requests: impl/native_requests.hpp
     bool handle(detail::session& s, std::string_view text);
@@ -511,6 +513,8 @@ private:
     native_sse_encoding sse_encoding_{sse_form::payload};
     native_sse_encoding sse_envelope_encoding_{sse_form::envelope};
     std::map<std::size_t, std::unique_ptr<native_datagram_encoding>> datagram_encodings_; ///< by limit
+    std::map<std::pair<const encoding*, websocket_deflate>, std::unique_ptr<websocket_deflate_encoding>>
+        deflate_encodings_;
     std::string json_;  ///< room for one reply
     std::string frame_; ///< the same, framed
 

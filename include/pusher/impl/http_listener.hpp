@@ -50,6 +50,7 @@ PUSHER_DECL std::string_view target_of(const http_request& r) {
 
 PUSHER_DECL void http_params::check() const {
     limits.check();
+    deflate.check();
     detail::require(backlog >= 1, "http_params: backlog is under 1");
     detail::require(body_bytes <= 256U * 1024 * 1024, "http_params: body_bytes is over 256 MiB");
     detail::require(
@@ -299,14 +300,35 @@ PUSHER_DECL void http_listener::upgrade(const http_connection_ptr& c) {
         answer += detail::websocket_accept({accepted_key.data(), accepted_key.size()});
         if (http::token_list(upgraded[http::field::sec_websocket_protocol]).exists("pusher.v1"))
             answer += "\r\nSec-WebSocket-Protocol: pusher.v1";
+        const auto deflate = agree_to_deflate(upgraded, answer);
         answer += "\r\nServer: pusher/" PUSHER_VERSION_STRING "\r\n\r\n";
         auto [channel, leftover] = c->release();
-        auto link = std::make_unique<websocket_link>(std::move(channel), broker().io(), limits());
+        auto link = std::make_unique<websocket_link>(std::move(channel), broker().io(), limits(), deflate);
         auto& l = *link;
         const auto s = broker().make_session(std::move(link));
         l.preface(std::move(answer), std::move(leftover));
         broker().open(s, who);
     });
+}
+
+/// Appends the header that says what was agreed to, if anything was.
+PUSHER_DECL websocket_deflate
+http_listener::agree_to_deflate(const http_request& r, std::string& answer) const {
+    if (!params_.deflate.enabled)
+        return {};
+    std::string offers;
+    const auto [begin, end] = r.equal_range(boost::beast::http::field::sec_websocket_extensions);
+    for (auto at = begin; at != end; ++at) {
+        const auto value = at->value();
+        offers.append(value.data(), value.size()).append(1, ',');
+    }
+    const auto agreed = answer_deflate_offers(offers);
+    if (agreed.window_bits == 0)
+        return {};
+    answer += "\r\nSec-WebSocket-Extensions: " + agreed.text;
+    return {
+        static_cast<std::uint32_t>(params_.deflate.threshold), agreed.window_bits,
+        static_cast<std::uint8_t>(params_.deflate.level)};
 }
 
 // ---- server-sent events (HTML standard, section 9.2)

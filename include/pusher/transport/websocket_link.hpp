@@ -16,9 +16,20 @@ namespace pusher::inline v0 {
 /// not look dead.
 class websocket_link final : public stream_link {
 public:
-    using stream_link::stream_link;
+    /// \param deflate what was agreed to in the handshake.
+    websocket_link(
+        channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits,
+        const websocket_deflate& deflate = {})
+        : stream_link(std::move(c), std::move(s), std::move(limits)),
+          window_bits_(deflate.window_bits),
+          level_(deflate.level),
+          threshold_(deflate.threshold),
+          decoder_(deflate ? websocket_compression::negotiated : websocket_compression::none) {}
 
     [[nodiscard]] framing frames() const noexcept override { return framing::websocket_text; }
+    [[nodiscard]] websocket_deflate deflate() const noexcept override {
+        return {threshold_, window_bits_, level_};
+    }
     [[nodiscard]] std::string_view transport() const noexcept override { return "websocket"; }
 
 private:
@@ -26,8 +37,13 @@ private:
     struct visitor {
         websocket_link& link;
 
-        bool on_message(const websocket_message& m) {
-            if (m.binary && !detail::is_valid_utf8(m.payload)) {
+        bool on_message(websocket_message m) {
+            std::string inflated;
+            if (m.compressed && !link.inflate(m.payload, inflated))
+                return true;
+            if (m.compressed)
+                m.payload = inflated;
+            if ((m.binary || m.compressed) && !detail::is_valid_utf8(m.payload)) {
                 link.end(close_reason::from(errc::invalid_utf8));
                 return true;
             }
@@ -54,6 +70,9 @@ private:
 
     std::size_t feed(std::span<char> bytes) override;
 
+    /// \return false: it is not to be looked at, and the link has said why.
+    bool inflate(std::string_view payload, std::string& out);
+
     void answer_close(std::uint16_t code);
 
     void say_goodbye(
@@ -70,7 +89,10 @@ private:
 
     // First, where the base leaves room for them.
     bool failed_ = false;
+    std::uint8_t window_bits_;
     std::uint16_t answered_ = 0;
+    std::uint8_t level_;
+    std::uint32_t threshold_;
     websocket_decoder<websocket_role::server> decoder_;
     std::unique_ptr<std::string> late_pong_;
 };

@@ -15,6 +15,22 @@ PUSHER_DECL std::size_t websocket_link::feed(std::span<char> bytes) {
     return result.consumed;
 }
 
+PUSHER_DECL bool websocket_link::inflate(std::string_view payload, std::string& out) {
+    if (state() != phase::open)
+        return false;
+    using result = websocket_inflater::result;
+    switch (io().inflater().inflate(payload, limits().request_bytes, out)) {
+    case result::done:
+        charge(out.size() / 1024); // it was not sent as such
+        return true;
+    case result::too_large: end(close_reason::from(errc::message_too_large)); break;
+    case result::invalid:
+        end({close_code::invalid_data, errc::protocol_error, "invalid compressed data"});
+        break;
+    }
+    return false;
+}
+
 PUSHER_DECL void websocket_link::answer_close(std::uint16_t code) {
     const close_reason reason{
         static_cast<close_code>(code == websocket_no_status ? 1000 : code), errc::peer_closed, {}};
