@@ -342,7 +342,8 @@ TEST_CASE("endings: what costs little counts too, so that others get their turn"
     CHECK(turns > 100 / 8);
 }
 
-TEST_CASE("endings: a message that was small as it came counts as what it is, so that others get their turn") {
+TEST_CASE(
+    "endings: a message that was small as it came counts as what it is, so that others get their turn") {
     fixture f;
     memory_peer peer(f.session<pusher::websocket_link>({}, {}, {}, pusher::websocket_deflate{1024, 15, 6}));
     f.run();

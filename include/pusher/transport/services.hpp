@@ -30,7 +30,8 @@ protected:
 };
 
 /// What all links of one broker share: its executor, one read buffer, one timer, one decompressor. Idle
-/// links own nothing of the kind. Shared, because operations that are cancelled complete after the broker is gone.
+/// links own nothing of the kind. Shared, because operations that are cancelled complete after the broker is
+/// gone.
 class services : public std::enable_shared_from_this<services> {
 public:
     using time_point = std::chrono::steady_clock::time_point;
