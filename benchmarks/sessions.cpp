@@ -36,19 +36,27 @@ using namespace bench;
 struct kind {
     const char* name;
     bool http;
+    bool deflate;
     std::string first;      // what a client sends
     std::string_view until; // what it then waits for
 };
 
 std::vector<kind> kinds() {
-    std::string websocket = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
-                            std::string(websocket::client_key) + "\r\n\r\n";
-    websocket::append_frame(websocket, websocket::text, native::subscribe_request("t0"), true);
+    const auto websocket = [](const std::string& more) {
+        std::string text =
+            "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + more +
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + std::string(websocket::client_key) +
+            "\r\n\r\n";
+        websocket::append_frame(text, websocket::text, native::subscribe_request("t0"), true);
+        return text;
+    };
     return {
-        {"WebSocket", true, std::move(websocket), R"("status":"ok")"},
-        {"server-sent events", true, "GET /events?topic=t0 HTTP/1.1\r\nHost: a\r\n\r\n", "text/event-stream"},
-        {"TCP", false, native::subscribe_request("t0") + "\n", R"("status":"ok")"},
+        {"WebSocket", true, false, websocket({}), R"("status":"ok")"},
+        {"WebSocket, permessage-deflate", true, true,
+         websocket("Sec-WebSocket-Extensions: permessage-deflate\r\n"), R"("status":"ok")"},
+        {"server-sent events", true, false, "GET /events?topic=t0 HTTP/1.1\r\nHost: a\r\n\r\n",
+         "text/event-stream"},
+        {"TCP", false, false, native::subscribe_request("t0") + "\n", R"("status":"ok")"},
     };
 }
 
@@ -154,6 +162,7 @@ private:
             return broker_.listen(pusher::tcp_params{.listen = {.port = 0}}).port();
         pusher::http_params http;
         http.listen->port = 0;
+        http.deflate.enabled = kind_.deflate;
         return broker_.listen(http).port();
     }
 

@@ -29,6 +29,7 @@
 #include <pusher/config.hpp>
 #include <pusher/dead_letter.hpp>
 #include <pusher/delivery_report.hpp>
+#include <pusher/dialect/deflate_params.hpp>
 #include <pusher/dialect/json_reader.hpp>
 #include <pusher/dialect/native_encode.hpp>
 #include <pusher/dialect/native_encoding.hpp>
@@ -43,6 +44,7 @@
 #include <pusher/dialect/subscription_query.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
 #include <pusher/dialect/websocket_decoder.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/dialect/websocket_encoder.hpp>
 #include <pusher/dialect/websocket_frame.hpp>
 #include <pusher/durable_params.hpp>

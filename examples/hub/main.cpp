@@ -118,6 +118,7 @@ private:
             add("http", text(*a),
                 pusher::http_params{
                     .listen = pusher::stream_address{a->host, a->port},
+                    .deflate = {.enabled = options_.deflate},
                     .handler = [this](const auto& connection) { return web_.answer(connection); }});
         if (const auto& a = options_.tcp)
             add("tcp", text(*a), pusher::tcp_params{.listen = {a->host, a->port}});

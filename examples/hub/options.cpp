@@ -198,6 +198,9 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
            "As --tcp, at a Unix-domain socket")
         ->type_name("PATH")
         ->default_str("off");
+    app.add_flag(
+        "--deflate", out.deflate,
+        "Compress messages of 1 KiB and more for WebSocket clients that offer it (permessage-deflate)");
     app.add_option("--history", out.history, "How many messages each topic keeps for those who come later")
         ->check(CLI::Range(std::size_t{0}, std::size_t{10'000'000}).description(""))
         ->type_name("MESSAGES")

@@ -38,6 +38,7 @@ struct options {
     std::optional<address> raw; ///< the raw dialect on TCP
     std::optional<address> udp = address{"127.0.0.1", 9001};
     std::string unix_path; ///< empty: off
+    bool deflate = false;
     std::size_t history = 0;
     std::string store_file; ///< of SQLite; empty: histories are in memory
     std::size_t idempotency = 0;

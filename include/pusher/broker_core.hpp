@@ -16,6 +16,7 @@
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/dialect/native_request.hpp>
 #include <pusher/dialect/raw_encoding.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/listener.hpp>
 #include <pusher/stats.hpp>
 #include <pusher/subscription.hpp>
@@ -440,6 +441,7 @@ private:
     [[nodiscard]] std::chrono::milliseconds retry_hint();
     transport_stats& stats_of(std::string_view transport);
     const encoding& encoding_of(const link& l);
+    const encoding& encoding_for(const link& l);
 
     // requests: impl/native_requests.hpp
     bool handle(detail::session& s, std::string_view text);
@@ -525,6 +527,8 @@ private:
     raw_websocket_encoding raw_binary_encoding_{websocket_opcode::binary};
     raw_websocket_encoding raw_text_encoding_{websocket_opcode::text};
     raw_stream_encoding raw_stream_encoding_;
+    std::map<std::pair<const encoding*, websocket_deflate>, std::unique_ptr<websocket_deflate_encoding>>
+        deflate_encodings_;
     std::string json_;  ///< room for one reply
     std::string frame_; ///< the same, framed
 

@@ -21,6 +21,7 @@
 #include <pusher/detail/impl/core_subscribe.hpp>
 #include <pusher/detail/impl/journal.hpp>
 #include <pusher/detail/impl/journal_open.hpp>
+#include <pusher/dialect/impl/websocket_deflate.hpp>
 #include <pusher/impl/broker_core.hpp>
 #include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>

@@ -13,7 +13,7 @@ enum class close_code : std::uint16_t {
     normal = 1000,
     going_away = 1001, ///< the broker drains, or nothing was heard from the peer, or taken by it, in time
     protocol_error = 1002,
-    invalid_data = 1007,   ///< text that is not UTF-8
+    invalid_data = 1007,   ///< text that is not UTF-8, or was not compressed as agreed
     policy = 1008,         ///< refused, kicked, or not authenticated in time
     too_big = 1009,        ///< a message over the limit
     try_again_later = 1013 ///< overflow of the outbox, or too many sessions, connections or topics

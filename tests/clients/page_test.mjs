@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { breakable, fresh, launch_chromium, options, post, reply_ms, run } from './support.mjs';
 
-const { http, history, artifacts } = options();
+const { http, history, artifacts, deflate } = options();
 mkdirSync(artifacts, { recursive: true });
 
 // The page is reached through a way that can be cut, so that its reconnecting can be seen.
@@ -52,6 +52,26 @@ run([
     await page.click('#connect');
     await connected(page);
     assert.equal(await page.textContent('#connect'), 'Disconnect');
+  }],
+
+  ['Chromium compresses if the hub does', async () => {
+    const topic = fresh('compressed'), payload = 'price 1.0, name somebody; '.repeat(400);
+    const got = await page.evaluate(([topic, payload]) => new Promise((resolve, reject) => {
+      const socket = new WebSocket(`ws://${location.host}/ws`);
+      const say = (action, params) => socket.send(JSON.stringify({ action, params }));
+      socket.onopen = () => {
+        say('subscribe', { topic });
+        say('publish', { topic, payload });
+      };
+      socket.onmessage = ({ data }) => {
+        const m = JSON.parse(data);
+        if (m.status === 'fail') reject(new Error(data));
+        if (m.topic) resolve({ payload: m.payload, extensions: socket.extensions });
+      };
+      socket.onclose = ({ code, reason }) => reject(new Error(`closed: ${code} ${reason}`));
+    }), [topic, payload]);
+    assert.equal(got.payload, payload);
+    assert.equal(/^permessage-deflate/.test(got.extensions), deflate, got.extensions);
   }],
 
   ['subscribe, publish from the page: the message appears, its text as text', async () => {

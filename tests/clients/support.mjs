@@ -10,7 +10,7 @@ export const reply_ms = 5000; // one answer of the hub
 
 /** `--name value` pairs. All tests take the same ones and use what they need; a wrong one ends the program with 2. */
 export function options(wanted = ['http']) {
-  const known = { http: '', tcp: '', udp: '', history: '0', artifacts: '.' };
+  const known = { http: '', tcp: '', udp: '', history: '0', artifacts: '.', deflate: 'off' };
   for (let i = 2; i < process.argv.length; i += 2) {
     const name = process.argv[i].replace(/^--/, ''), value = process.argv[i + 1];
     if (!(name in known) || value === undefined) usage(`unknown or incomplete option ${process.argv[i]}`);
@@ -19,12 +19,13 @@ export function options(wanted = ['http']) {
   for (const name of wanted) if (!known[name]) usage(`--${name} is missing`);
   known.http = known.http.replace(/\/$/, '');
   known.history = Number(known.history);
+  known.deflate = known.deflate === 'on';
   return known;
 }
 
 function usage(why) {
   console.error(`${why}\nusage: node <test> --http http://HOST:PORT [--tcp HOST:PORT] [--udp HOST:PORT] ` +
-    '[--history N, as the hub was started] [--artifacts FOLDER]');
+    '[--history N] [--deflate on, as the hub was started] [--artifacts FOLDER]');
   process.exit(2);
 }
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import WebSocket from 'ws';
 import { WebSocketPeer, fresh, options, post, reply_ms, run, within } from './support.mjs';
 
-const { http, history } = options();
+const { http, history, deflate } = options();
 const peer = await WebSocketPeer.open(http).catch((error) => {
   console.error(`no WebSocket at ${http}/ws: ${error.message}`);
   process.exit(1);
@@ -166,6 +166,37 @@ run([
     assert.equal((await peer.replies.next()).request_id, 'frägments');
   }],
 
+  ['messages are compressed if the hub does, and one client is like another', async () => {
+    const topic = fresh('compressed'), payload = 'price 1.0, name somebody; '.repeat(400);
+    const offers = [
+      true,
+      { serverMaxWindowBits: 10, clientMaxWindowBits: 10, threshold: 0 },
+      { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 100000 },
+      false,
+    ];
+    const peers = [];
+    for (const perMessageDeflate of offers) peers.push(await WebSocketPeer.open(http, [], { perMessageDeflate }));
+    for (const [i, p] of peers.entries()) {
+      assert.equal(p.ws.extensions, deflate && offers[i] ? 'permessage-deflate' : '');
+      await p.ask('subscribe', { topic });
+    }
+    for (const [i, p] of peers.entries()) {
+      const before = peers.map((q) => [q.ws._socket.bytesRead, q.ws._socket.bytesWritten]);
+      await p.ask('publish', { topic, payload: payload + i }); // threshold: who compresses its own
+      for (const [j, q] of peers.entries()) {
+        assert.equal((await q.push()).payload, payload + i);
+        const read = q.ws._socket.bytesRead - before[j][0], wrote = q.ws._socket.bytesWritten - before[j][1];
+        const small = (bytes) => bytes < payload.length / 4;
+        assert.equal(small(read), deflate && offers[j] !== false, `${j} read ${read} bytes`);
+        if (i === j) assert.equal(small(wrote), deflate && j < 2, `${j} wrote ${wrote} bytes`);
+      }
+    }
+    for (const p of peers) {
+      p.ws.close(1000);
+      assert.equal(await p.close_code(), 1000);
+    }
+  }],
+
   ['the subprotocol pusher.v1 is echoed if offered, among others too', async () => {
     for (const offer of [['pusher.v1'], ['chat', 'pusher.v1']]) {
       const p = await WebSocketPeer.open(http, offer);
@@ -188,6 +219,13 @@ run([
     const p = await WebSocketPeer.open(http);
     p.ws.send(JSON.stringify({ action: 'publish', params: { topic: 'a', payload: 'x'.repeat(70000) } }));
     assert.equal(await p.close_code(), 1009);
+  }],
+
+  ['so does one that was small as it came', !deflate ? null : async () => {
+    const p = await WebSocketPeer.open(http);
+    p.ws.send('x'.repeat(10_000_000));
+    assert.equal(await p.close_code(), 1009);
+    assert.ok(p.ws._socket === null || p.ws._socket.bytesWritten < 60_000);
   }],
 
   ['fragments that are too big together close with 1009', async () => {

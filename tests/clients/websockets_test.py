@@ -98,8 +98,9 @@ def check_push(push, topic, kind, payload):
 
 
 class Test:
-    def __init__(self, http):
+    def __init__(self, http, deflate):
         self.http = http
+        self.deflate = deflate
         self.url = re.sub("^http", "ws", http) + "/ws"
 
     async def publish(self, topic, kind, payload):
@@ -119,6 +120,29 @@ class Test:
         payload = '{"content":"message", "price": 1.0}'
         await self.publish(topic, "event", payload)
         check_push(await client.push(), topic, "event", payload)
+        await client.close()
+
+    async def compressed(self):
+        """messages are compressed if the hub does, in both directions, and say the same"""
+        client, topic = await Client.open(self.url), fresh("compressed")
+        read = 0
+        deliver = client.socket.data_received
+
+        def count(data):
+            nonlocal read
+            read += len(data)
+            deliver(data)
+
+        client.socket.data_received = count
+        protocol = getattr(client.socket, "protocol", client.socket)  # of websockets 14 and later
+        names = [extension.name for extension in protocol.extensions]
+        assert names == (["permessage-deflate"] if self.deflate else []), names
+        await client.ok("subscribe", topic, "t")
+        for size in (1, 100, 1000):
+            before, payload = read, "price 1.0, name somebody; " * size
+            await self.publish(topic, "t", payload)
+            check_push(await client.push(), topic, "t", payload)
+            assert (read - before < len(payload) / 2) == (self.deflate and size > 1), (size, read - before)
         await client.close()
 
     async def types_are_apart(self):
@@ -199,10 +223,12 @@ class Test:
 async def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--http", required=True, help="http://HOST:PORT of the hub")
+    parser.add_argument("--deflate", help="on: the hub compresses")
     for unused in ("--tcp", "--udp", "--history", "--artifacts"):
         parser.add_argument(unused, help="taken as all client tests do; not needed here")
-    test = Test(parser.parse_args().http.rstrip("/"))
-    steps = [test.subscribe_and_receive, test.types_are_apart, test.unsubscribe, test.ping, test.errors_are_answered,
+    options = parser.parse_args()
+    test = Test(options.http.rstrip("/"), options.deflate == "on")
+    steps = [test.subscribe_and_receive, test.compressed, test.types_are_apart, test.unsubscribe, test.ping, test.errors_are_answered,
              test.order_across_topics, test.many_clients]
     for number, step in enumerate(steps, 1):
         began = time.monotonic()

@@ -52,6 +52,8 @@ class CheckTest(unittest.TestCase):
     def test_asio_in_a_dialect(self):
         self.assert_breach(
             self.header("pusher/dialect/raw.hpp", "#include <boost/beast/http.hpp>\n"), "begin at floor 5")
+        self.assertEqual(
+            self.header("pusher/dialect/raw.hpp", "#include <boost/beast/zlib/inflate_stream.hpp>\n"), [])
 
     def test_json_in_the_core(self):
         self.assert_breach(self.header("pusher/detail/run.hpp", "#include <boost/json.hpp>\n"), "JSON begins")

@@ -2,10 +2,11 @@
 # Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 """Runs a client test against a hub of its own, or against an example.
 
-Usage: with_hub.py [--example] HUB ARTIFACTS PROGRAM [ARGUMENT...]
+Usage: with_hub.py [--example | --deflate] HUB ARTIFACTS PROGRAM [ARGUMENT...]
 
 Starts HUB on free ports, runs PROGRAM with `--http URL --tcp HOST:PORT --udp HOST:PORT --history N --artifacts FOLDER`
-after its arguments, and stops the hub with SIGTERM. Fails if the program does, or if the hub does not end well. An
+after its arguments, and stops the hub with SIGTERM. Fails if the program does, or if the hub does not end well. With
+`--deflate` the hub compresses, and the program is told `--deflate on`. An
 example is given the port 0 instead of the hub's options, and listens for HTTP alone.
 """
 import os
@@ -39,18 +40,19 @@ def listening(hub, kinds):
 def main():
     arguments = sys.argv[1:]
     example = arguments[0] == "--example"
-    program, artifacts, *test = arguments[example:]
+    deflate = arguments[0] == "--deflate"
+    program, artifacts, *test = arguments[example or deflate:]
     kinds = ["http"] if example else KINDS
     os.makedirs(artifacts, exist_ok=True)
     free = [argument for kind in KINDS for argument in (f"--{kind}", "127.0.0.1:0")]
-    options = ["0"] if example else [*free, "--history", str(HISTORY)]
+    options = ["0"] if example else [*free, "--history", str(HISTORY), *["--deflate"] * deflate]
     hub = subprocess.Popen([program, *options], stdout=subprocess.PIPE)
     try:
         at = listening(hub, kinds)
         where = [argument for kind in kinds for argument in (f"--{kind}", at[kind])]
         where[1] = f"http://{where[1]}"
-        history = [] if example else ["--history", str(HISTORY)]
-        done = subprocess.run([*test, *where, *history, "--artifacts", artifacts], timeout=110)
+        told = [] if example else ["--history", str(HISTORY), *["--deflate", "on"] * deflate]
+        done = subprocess.run([*test, *where, *told, "--artifacts", artifacts], timeout=110)
         gone = hub.poll()
     finally:
         hub.terminate()

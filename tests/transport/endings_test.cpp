@@ -341,3 +341,28 @@ TEST_CASE("endings: what costs little counts too, so that others get their turn"
     CHECK(peer.received().find("\"status\":\"ok\"") != std::string::npos);
     CHECK(turns > 100 / 8);
 }
+
+TEST_CASE(
+    "endings: a message that was small as it came counts as what it is, so that others get their turn") {
+    fixture f;
+    memory_peer peer(f.session<pusher::websocket_link>({}, {}, {}, pusher::websocket_deflate{1024, 15, 6}));
+    f.run();
+    std::string packed;
+    const auto request = R"({"action":"ping","padding":")" + std::string(60'000, '.') + "\"}";
+    REQUIRE(pusher::websocket_deflater(15, 6).deflate(request, packed));
+    std::string many;
+    for (int i = 0; i != 50; ++i) {
+        const auto begin = many.size();
+        pusher::append_masked_frame(many, pusher::websocket_opcode::text, packed, 7);
+        many[begin] = static_cast<char>(0xC1);
+    }
+    REQUIRE(many.size() < 64 * 1024); // one read
+    many += text_frame(R"({"action":"ping","request_id":"last"})");
+    peer.send(many);
+    int turns = 0;
+    f.io.restart();
+    while (peer.received().find("\"last\"") == std::string::npos && f.io.poll_one() != 0)
+        ++turns;
+    CHECK(peer.received().find("\"last\"") != std::string::npos);
+    CHECK(turns > 50);
+}

@@ -45,6 +45,7 @@ PUSHER_DECL std::string_view query_of(const http_request& r) {
 
 PUSHER_DECL void http_params::check() const {
     limits.check();
+    deflate.check();
     detail::require(backlog >= 1, "http_params: backlog is under 1");
     detail::require(body_bytes <= 256U * 1024 * 1024, "http_params: body_bytes is over 256 MiB");
     detail::require(

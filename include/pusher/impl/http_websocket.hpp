@@ -41,6 +41,26 @@ PUSHER_DECL bool http_listener::is_handshake(const http_connection_ptr& c) {
     return true;
 }
 
+/// Appends the header that says what was agreed to, if anything was.
+PUSHER_DECL websocket_deflate
+http_listener::agree_to_deflate(const http_request& r, std::string& answer) const {
+    if (!params_.deflate.enabled)
+        return {};
+    std::string offers;
+    const auto [begin, end] = r.equal_range(boost::beast::http::field::sec_websocket_extensions);
+    for (auto at = begin; at != end; ++at) {
+        const auto value = at->value();
+        offers.append(value.data(), value.size()).append(1, ',');
+    }
+    const auto agreed = answer_deflate_offers(offers);
+    if (agreed.window_bits == 0)
+        return {};
+    answer += "\r\nSec-WebSocket-Extensions: " + agreed.text;
+    return {
+        static_cast<std::uint32_t>(params_.deflate.threshold), agreed.window_bits,
+        static_cast<std::uint8_t>(params_.deflate.level)};
+}
+
 /// Answers a handshake, and makes a session of its connection. Null: it has been refused.
 PUSHER_DECL detail::session_ptr http_listener::switch_protocols(
     const http_connection_ptr& c, std::string_view subprotocol, dialect speaks, framing frames) {
@@ -58,9 +78,11 @@ PUSHER_DECL detail::session_ptr http_listener::switch_protocols(
         answer += "\r\nSec-WebSocket-Protocol: ";
         answer += subprotocol;
     }
+    const auto deflate = agree_to_deflate(request, answer);
     answer += "\r\nServer: pusher/" PUSHER_VERSION_STRING "\r\n\r\n";
     auto [channel, leftover] = c->release();
-    auto link = std::make_unique<websocket_link>(std::move(channel), broker().io(), limits(), speaks, frames);
+    auto link = std::make_unique<websocket_link>(
+        std::move(channel), broker().io(), limits(), deflate, speaks, frames);
     auto& l = *link;
     auto s = broker().make_session(std::move(link));
     l.preface(std::move(answer), std::move(leftover));

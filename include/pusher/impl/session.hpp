@@ -99,6 +99,18 @@ PUSHER_DECL const encoding& broker_core::encoding_of(const link& l) {
     return *e;
 }
 
+/// The same, compressed if the link's peer has agreed to it.
+PUSHER_DECL const encoding& broker_core::encoding_for(const link& l) {
+    const auto& plain = encoding_of(l);
+    const auto how = l.deflate();
+    if (!how)
+        return plain;
+    auto& e = deflate_encodings_[{&plain, how}];
+    if (!e)
+        e = std::make_unique<websocket_deflate_encoding>(plain, how);
+    return *e;
+}
+
 /// A session that the core does not know yet.
 PUSHER_DECL detail::session_ptr broker_core::make_session(std::unique_ptr<link> l) {
     const bool raw = l->speaks() == dialect::raw;
@@ -154,7 +166,7 @@ PUSHER_DECL void broker_core::open(const detail::session_ptr& s, const authentic
     outside_.erase(s.get());
     s->timer.reset();
     core_.add(s);
-    core_.attach(*s, encoding_of(*s->link), *s->link);
+    core_.attach(*s, encoding_for(*s->link), *s->link);
     ++session_count_;
     ++numbers.accepted;
     ++numbers.sessions;

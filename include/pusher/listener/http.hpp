@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/config.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/listener/stream_listener.hpp>
 #include <pusher/transport/http_connection.hpp>
 
@@ -34,6 +35,9 @@ struct http_params {
 
     /// Largest body of a request, in bytes; at most 256 MiB.
     std::size_t body_bytes = 1024 * 1024;
+
+    /// Whether WebSocket messages are compressed.
+    deflate_params deflate{};
 
     /// Where what is found; empty: nowhere.
     std::string websocket_path = "/ws";
@@ -108,6 +112,7 @@ private:
         const http_connection_ptr& c, std::string_view subprotocol, dialect speaks, framing frames);
     void upgrade(const http_connection_ptr& c);
     void upgrade_raw(const http_connection_ptr& c);
+    websocket_deflate agree_to_deflate(const http_request& r, std::string& answer) const;
     void events(const http_connection_ptr& c);
     void start_events(const std::shared_ptr<events_op>& op);
     void publish(const http_connection_ptr& c);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/close_reason.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/encoding.hpp>
 #include <pusher/error.hpp>
 
@@ -115,6 +116,9 @@ public:
     /// How messages are written for this link, instead of the dialect's way for its framing; null:
     /// that. One object for all links of a kind, since what is encoded is shared; it must outlive the broker.
     [[nodiscard]] virtual const encoding* own_encoding() const noexcept { return nullptr; }
+
+    /// How the frames of that encoding, which are WebSocket's then, are compressed.
+    [[nodiscard]] virtual websocket_deflate deflate() const noexcept { return {}; }
 
     /// Such as `tcp`; for observers and counters.
     [[nodiscard]] virtual std::string_view transport() const noexcept = 0;

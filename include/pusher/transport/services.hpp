@@ -3,6 +3,7 @@
 
 #include <pusher/config.hpp>
 #include <pusher/detail/timer_queue.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/error.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -28,8 +29,9 @@ protected:
     ~timeout() = default;
 };
 
-/// What all links of one broker share: its executor, one read buffer, one timer. Idle links own nothing of
-/// the kind. Shared, because operations that are cancelled complete after the broker is gone.
+/// What all links of one broker share: its executor, one read buffer, one timer, one decompressor. Idle
+/// links own nothing of the kind. Shared, because operations that are cancelled complete after the broker is
+/// gone.
 class services : public std::enable_shared_from_this<services> {
 public:
     using time_point = std::chrono::steady_clock::time_point;
@@ -44,6 +46,9 @@ public:
             read_buffer_.resize(64 * 1024);
         return read_buffer_;
     }
+
+    /// One for all links, which keep nothing from one message to the next.
+    [[nodiscard]] websocket_inflater& inflater() noexcept { return inflater_; }
 
     [[nodiscard]] static time_point now() noexcept { return std::chrono::steady_clock::now(); }
 
@@ -91,6 +96,7 @@ private:
     detail::timer_queue timers_;
     time_point waits_until_ = time_point::max();
     std::vector<char> read_buffer_;
+    websocket_inflater inflater_;
     bool stopped_ = false;
 };
 

@@ -83,6 +83,9 @@ protected:
     /// may follow.
     bool count();
 
+    /// Counts what makes the next message cost as much as so many more.
+    void charge(std::size_t messages) noexcept { requests_ += static_cast<std::uint32_t>(messages); }
+
     /// Whether a control frame waits; then another of the same kind must not be added.
     [[nodiscard]] bool control_waits() const noexcept { return control_ != nullptr; }
 
@@ -105,6 +108,7 @@ protected:
     [[nodiscard]] phase state() const noexcept { return phase_; }
     [[nodiscard]] const link_limits& limits() const noexcept { return *limits_; }
     [[nodiscard]] bool blocked() const noexcept { return blocked_; }
+    [[nodiscard]] services& io() const noexcept { return *services_; }
 
 private:
     bool at_bytes(std::span<char> bytes) final;

@@ -16,12 +16,17 @@ namespace pusher::inline v0 {
 /// not look dead.
 class websocket_link final : public stream_link {
 public:
+    /// \param deflate what was agreed to in the handshake.
     websocket_link(
         channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits,
-        dialect speaks = dialect::native, framing frames = framing::websocket_text);
+        const websocket_deflate& deflate = {}, dialect speaks = dialect::native,
+        framing frames = framing::websocket_text);
 
     [[nodiscard]] framing frames() const noexcept override { return frames_; }
     [[nodiscard]] dialect speaks() const noexcept override { return dialect_; }
+    [[nodiscard]] websocket_deflate deflate() const noexcept override {
+        return {threshold_, window_bits_, level_};
+    }
     [[nodiscard]] std::string_view transport() const noexcept override { return "websocket"; }
 
 private:
@@ -29,9 +34,15 @@ private:
     struct visitor {
         websocket_link& link;
 
-        bool on_message(const websocket_message& m) {
-            const bool text_expected = link.dialect_ == dialect::native;
-            if (m.binary && text_expected && !detail::is_valid_utf8(m.payload)) {
+        bool on_message(websocket_message m) {
+            std::string inflated;
+            if (m.compressed && !link.inflate(m.payload, inflated))
+                return true;
+            if (m.compressed)
+                m.payload = inflated;
+            // The decoder has checked text that was not compressed.
+            const bool unchecked_text = m.binary ? link.dialect_ == dialect::native : m.compressed;
+            if (unchecked_text && !detail::is_valid_utf8(m.payload)) {
                 link.end(close_reason::from(errc::invalid_utf8));
                 return true;
             }
@@ -58,6 +69,9 @@ private:
 
     std::size_t feed(std::span<char> bytes) override;
 
+    /// \return false: it is not to be looked at, and the link has said why.
+    bool inflate(std::string_view payload, std::string& out);
+
     void answer_close(std::uint16_t code);
 
     void say_goodbye(
@@ -76,7 +90,10 @@ private:
     bool failed_ = false;
     dialect dialect_;
     framing frames_;
+    std::uint8_t window_bits_;
     std::uint16_t answered_ = 0;
+    std::uint8_t level_;
+    std::uint32_t threshold_;
     websocket_decoder<websocket_role::server> decoder_;
     std::unique_ptr<std::string> late_pong_;
 };

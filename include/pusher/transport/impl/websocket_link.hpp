@@ -6,11 +6,15 @@
 namespace pusher::inline v0 {
 
 PUSHER_DECL websocket_link::websocket_link(
-    channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits, dialect speaks,
-    framing frames)
+    channel_ptr c, std::shared_ptr<services> s, std::shared_ptr<const link_limits> limits,
+    const websocket_deflate& deflate, dialect speaks, framing frames)
     : stream_link(std::move(c), std::move(s), std::move(limits)),
       dialect_(speaks),
-      frames_(frames) {}
+      frames_(frames),
+      window_bits_(deflate.window_bits),
+      level_(deflate.level),
+      threshold_(deflate.threshold),
+      decoder_(deflate ? websocket_compression::negotiated : websocket_compression::none) {}
 
 PUSHER_DECL std::size_t websocket_link::feed(std::span<char> bytes) {
     const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
@@ -20,6 +24,22 @@ PUSHER_DECL std::size_t websocket_link::feed(std::span<char> bytes) {
         end(to_close_reason(result.fault));
     }
     return result.consumed;
+}
+
+PUSHER_DECL bool websocket_link::inflate(std::string_view payload, std::string& out) {
+    if (state() != phase::open)
+        return false;
+    using result = websocket_inflater::result;
+    switch (io().inflater().inflate(payload, limits().request_bytes, out)) {
+    case result::done:
+        charge(out.size() / 1024); // it was not sent as such
+        return true;
+    case result::too_large: end(close_reason::from(errc::message_too_large)); break;
+    case result::invalid:
+        end({close_code::invalid_data, errc::protocol_error, "invalid compressed data"});
+        break;
+    }
+    return false;
 }
 
 PUSHER_DECL void websocket_link::answer_close(std::uint16_t code) {
