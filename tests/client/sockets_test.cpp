@@ -30,6 +30,10 @@ TEST_CASE("client sockets: a conversation with a broker, over every transport", 
         p = quick("tcp://localhost:" + std::to_string(hub.listen(tcp_params{}).port()));
     }
     SECTION("WebSocket") { p = quick(ws_url(hub.listen(http_params{}).port())); }
+    SECTION("WebSocket, compressed") {
+        p = quick(ws_url(hub.listen(http_params{.deflate = {.enabled = true, .threshold = 64}}).port()));
+        p.deflate = true;
+    }
     SECTION("a Unix-domain socket") {
         hub.listen(tcp_params{.listen = {.address = "unix:" + path.text}});
         p = quick("unix:" + path.text);
@@ -90,6 +94,10 @@ TEST_CASE("client sockets: thousands of messages each way keep their order", "[c
     client_params p;
     SECTION("TCP") { p = quick(tcp_url(hub.listen(tcp_params{}).port())); }
     SECTION("WebSocket") { p = quick(ws_url(hub.listen(http_params{}).port())); }
+    SECTION("WebSocket, compressed") {
+        p = quick(ws_url(hub.listen(http_params{.deflate = {.enabled = true, .threshold = 64}}).port()));
+        p.deflate = true;
+    }
     p.inbox_messages = 100; // it pauses again and again
     p.requests = 10'000;
     client c(io, p);

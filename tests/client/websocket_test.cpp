@@ -241,6 +241,92 @@ TEST_CASE("client websocket: messages in frames of any kind", "[client][websocke
     CHECK(w.client->connected());
 }
 
+TEST_CASE("client websocket: compressed messages", "[client][websocket]") {
+    auto p = websocket_params();
+    p.deflate = true;
+    p.message_bytes = 1024;
+    websocket_world w(p);
+    const auto key = w.take_handshake();
+    CHECK(
+        w.request.find("\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+                       "client_no_context_takeover\r\n") != std::string::npos);
+    const auto opened = [&](const std::string& answer) {
+        w.say_bytes(w.accepted(key, answer));
+        w.reply_text(w.take_text("hello"));
+        w.take_as<client_connected>();
+    };
+    const auto push_of = [](const std::string& payload) {
+        return R"({"topic":"a","payload":")" + payload + "\"}";
+    };
+    const auto packed = [](const std::string& text) {
+        std::string out;
+        REQUIRE(websocket_deflater(15, 9).deflate(text, out));
+        return out;
+    };
+    SECTION("from a hub that does not compress") {
+        opened({});
+        w.say_text(push_of("x"));
+        CHECK(w.take_payload() == "x");
+        w.say_frame({0xC1, packed(push_of(std::string(100, 'x')))});
+        w.expect_down(errc::protocol_error);
+    }
+    SECTION("from one that does") {
+        opened("Sec-WebSocket-Extensions: permessage-deflate;client_no_context_takeover; "
+               "server_max_window_bits=15; server_no_context_takeover\r\n");
+        w.say_text(push_of("as it is"));
+        CHECK(w.take_payload() == "as it is");
+        for (const std::size_t size : {100U, 900U}) {
+            const std::string payload(size, 'x');
+            const auto frame = packed(push_of(payload));
+            w.say_frame({0xC1, frame});
+            CHECK(w.take_payload() == payload);
+            w.say_frame({0xC2, frame});
+            CHECK(w.take_payload() == payload);
+            w.say_frame({0x41, frame.substr(0, 7)});
+            w.say_frame({0x89, "between"});
+            CHECK(w.take_frames() == ws_events{"pong:between"});
+            w.say_frame({0x80, frame.substr(7)});
+            CHECK(w.take_payload() == payload);
+        }
+        const auto published = w.publish("a", std::string(1000, 'x'));
+        w.reply_text(w.take_text("publish")); // as it is
+        std::string code;
+        error_code expected;
+        SECTION("bad data") {
+            w.say_frame({0xC1, "garbage"});
+            code = "1007";
+            expected = errc::protocol_error;
+        }
+        SECTION("no UTF-8") {
+            w.say_frame({0xC1, packed(push_of(std::string(100, '\xFF')))});
+            code = "1007";
+            expected = errc::invalid_utf8;
+        }
+        SECTION("too large, though it is small") {
+            w.say_frame({0xC1, packed(push_of(std::string(1024, 'x')))});
+            code = "1009";
+            expected = errc::message_too_large;
+        }
+        const auto frames = w.take_frames();
+        REQUIRE(frames.size() == 1);
+        CHECK(frames[0].starts_with("close:" + code + ":"));
+        w.expect_down(expected);
+    }
+    SECTION("from one that does what was not offered") {
+        const std::string answer = GENERATE(
+            "permessage-deflate", "permessage-deflate; client_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; client_max_window_bits=15",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=16",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; mystery",
+            "permessage-deflate; server_no_context_takeover, other",
+            "permessage-deflate; server_no_context_takeover, @", "other", "");
+        CAPTURE(answer);
+        w.say_bytes(w.accepted(key, "Sec-WebSocket-Extensions: " + answer + "\r\n"));
+        w.expect_down(errc::protocol_error);
+    }
+}
+
 TEST_CASE("client websocket: frames that break the rules", "[client][websocket]") {
     auto p = websocket_params();
     p.message_bytes = 1024;

@@ -57,8 +57,12 @@ struct client_params {
     /// How long the goodbye of `close` may take. 1 ms to 1 h.
     std::chrono::milliseconds close_timeout = std::chrono::seconds(2);
 
-    /// Largest message of the hub, in bytes as it travels; 1 KiB to 256 MiB.
+    /// Largest message of the hub, in bytes, compressed or not; 1 KiB to 256 MiB.
     std::size_t message_bytes = 8 * 1024 * 1024;
+
+    /// Whether the hub may compress what it sends over a WebSocket (permessage-deflate, RFC 7692), if it does
+    /// such things. What the client sends is not compressed.
+    bool deflate = false;
 
     /// How much may wait for `async_receive` before the client stops reading from its socket: messages and
     /// gap markers, 1 to 1,000,000; and bytes, 1 to 1 GiB. What has arrived in the same read is kept beyond.

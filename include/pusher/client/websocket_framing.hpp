@@ -10,6 +10,7 @@
 #include <pusher/detail/wire_id.hpp>
 #include <pusher/dialect/native_reply.hpp>
 #include <pusher/dialect/websocket_codec.hpp>
+#include <pusher/dialect/websocket_deflate.hpp>
 #include <pusher/version.hpp>
 
 #include <boost/asio/buffer.hpp>
@@ -43,7 +44,8 @@ public:
 
     /// \param url,headers,random must outlive this.
     client_websocket_framing(
-        const client_url& url, const header_list& headers, client_random& random, std::size_t message_bytes);
+        const client_url& url, const header_list& headers, client_random& random, std::size_t message_bytes,
+        bool deflate = false);
 
     void open(std::string& out, client_framing_user&) override;
     void text(std::string& out, std::string_view json) override;
@@ -61,11 +63,12 @@ private:
 
     /// What the decoder reports to.
     struct visitor {
+        client_websocket_framing& framing;
         client_framing_user& user;
 
         bool on_message(const websocket_message& m) {
-            // A text message was checked while it arrived; of a binary one the decoder of the dialect will.
-            return user.at_text(m.payload);
+            // A text message was checked while it arrived; of another one the decoder of the dialect will.
+            return m.compressed ? framing.inflate(m.payload, user) : user.at_text(m.payload);
         }
         void on_ping(std::string_view payload) { user.at_ping(payload); }
         void on_pong(std::string_view) {}
@@ -89,10 +92,13 @@ private:
     };
 
     std::size_t feed_handshake(std::span<char> bytes, client_framing_user& user);
+    bool inflate(std::string_view payload, client_framing_user& user);
+    static void fail(const close_reason& reason, client_framing_user& user);
 
     /// What is wrong with the response (RFC 6455, section 4.1); nothing: it is a WebSocket now.
     template <class Response>
-    static std::optional<client_end> judge(const Response& r, std::string_view key) {
+    static std::optional<client_end>
+    judge(const Response& r, std::string_view key, bool deflate, bool& agreed) {
         namespace http = boost::beast::http;
         client_end end;
         const auto broken = [&](const char* why) {
@@ -117,8 +123,13 @@ private:
             return broken("the answer to the WebSocket request upgrades to nothing");
         if (r[http::field::sec_websocket_accept] != websocket_accept(key))
             return broken("the answer to the WebSocket request has the wrong Sec-WebSocket-Accept");
-        if (r.count(http::field::sec_websocket_extensions) != 0)
-            return broken("the server uses an extension that nobody asked for");
+        const auto extensions = r.count(http::field::sec_websocket_extensions);
+        if (extensions != 0) {
+            const auto answer = r[http::field::sec_websocket_extensions];
+            agreed = deflate && extensions == 1 && takes_deflate_offer({answer.data(), answer.size()});
+            if (!agreed)
+                return broken("the server uses an extension that nobody asked for");
+        }
         const auto protocol = r.find(http::field::sec_websocket_protocol);
         if (protocol != r.end() &&
             std::string_view(protocol->value().data(), protocol->value().size()) != subprotocol)
@@ -131,6 +142,8 @@ private:
     client_random& random_;
     websocket_limits limits_;
     websocket_decoder<websocket_role::client> decoder_;
+    websocket_inflater inflater_;
+    bool deflate_;
     std::unique_ptr<handshake> handshake_; ///< null once it is done
 };
 

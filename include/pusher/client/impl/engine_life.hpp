@@ -62,8 +62,8 @@ PUSHER_DECL void client_engine::dialled(error_code ec, channel_ptr c) {
     }
     std::unique_ptr<client_framing> framing;
     if (url_.what == client_url::kind::websocket)
-        framing =
-            std::make_unique<client_websocket_framing>(url_, params_.headers, random_, params_.message_bytes);
+        framing = std::make_unique<client_websocket_framing>(
+            url_, params_.headers, random_, params_.message_bytes, params_.deflate);
     else
         framing = std::make_unique<client_line_framing>(params_.message_bytes);
     client_connection_user& self = *this;
