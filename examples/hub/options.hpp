@@ -36,7 +36,8 @@ struct options {
     std::optional<address> http = address{"127.0.0.1", 8080};
     std::optional<address> tcp = address{"127.0.0.1", 9000};
     std::optional<address> udp = address{"127.0.0.1", 9001};
-    std::string unix_path; ///< empty: off
+    std::string unix_path;   ///< empty: off
+    std::size_t threads = 1; ///< each with a broker of its own
     std::size_t history = 0;
     std::string store_file; ///< of SQLite; empty: histories are in memory
     std::size_t idempotency = 0;
