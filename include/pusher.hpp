@@ -6,8 +6,10 @@
 // Written by `./dev format`.
 
 #include <pusher/acknowledgement_params.hpp>
+#include <pusher/backplane.hpp>
 #include <pusher/broker.hpp>
 #include <pusher/broker_core.hpp>
+#include <pusher/broker_group.hpp>
 #include <pusher/broker_params.hpp>
 #include <pusher/client.hpp>
 #include <pusher/client/backoff.hpp>
@@ -80,6 +82,7 @@
 #include <pusher/transport/link_limits.hpp>
 #include <pusher/transport/raw_link.hpp>
 #include <pusher/transport/services.hpp>
+#include <pusher/transport/share_port.hpp>
 #include <pusher/transport/socket_channel.hpp>
 #include <pusher/transport/socket_executor.hpp>
 #include <pusher/transport/sse_link.hpp>

@@ -13,9 +13,10 @@
 #include "page.hpp"
 #include "web.hpp"
 
-#include <pusher/broker.hpp>
+#include <pusher/broker_group.hpp>
 #include <pusher/ext/sqlite_store.hpp>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
@@ -24,9 +25,14 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <deque>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -73,8 +79,9 @@ public:
         : options_(o),
           log_(o.log_level),
           web_(hub::page_html),
-          broker_(io_, params_of(o, log_)),
-          signals_(io_, SIGINT, SIGTERM) {}
+          contexts_(o.threads),
+          brokers_(contexts_, params_of(o, log_)),
+          signals_(contexts_.front(), SIGINT, SIGTERM) {}
 
     void run() {
         if (options_.store_file.empty())
@@ -82,7 +89,14 @@ public:
         else
             open_store();
         await_signal();
-        io_.run();
+        // A broker without a listener of its own works for the others, for as long as there are any.
+        for (auto& c : contexts_)
+            work_.emplace_back(c.get_executor());
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i != contexts_.size(); ++i)
+            threads.emplace_back([&c = contexts_[i]] { c.run(); });
+        contexts_.front().run();
+        threads.clear();
         log_.write(log_level::info, "the end");
     }
 
@@ -90,8 +104,8 @@ private:
     /// It listens when the histories of its last life are there.
     void open_store() {
         auto store = std::make_unique<pusher::sqlite_store>(
-            io_.get_executor(), pusher::sqlite_params{.file = options_.store_file});
-        broker_.async_open(std::move(store), [this](pusher::error_code ec) {
+            contexts_.front().get_executor(), pusher::sqlite_params{.file = options_.store_file});
+        brokers_[0].async_open(std::move(store), [this](pusher::error_code ec) {
             if (ec == pusher::errc::stopped)
                 return; // by a signal
             if (ec)
@@ -105,10 +119,14 @@ private:
         std::string lines;
         const auto add = [&](const std::string& kind, const std::string& where, const auto& params) {
             pusher::error_code ec;
-            const auto l = broker_.listen(params, ec);
+            std::string at = where;
+            if (kind == "unix") // which cannot be shared: all of its sessions are in one thread
+                brokers_[0].listen(params, ec);
+            else if (const auto l = brokers_.listen(params, ec))
+                at = l.local_endpoint();
             if (ec)
                 throw failure{"cannot listen at " + kind + ' ' + where + ": " + ec.message()};
-            lines += "listening " + kind + ' ' + (kind == "unix" ? where : l.local_endpoint()) + '\n';
+            lines += "listening " + kind + ' ' + at + '\n';
         };
         const auto text = [](const hub::address& a) {
             const auto host = a.host.find(':') == a.host.npos ? a.host : '[' + a.host + ']';
@@ -137,14 +155,15 @@ private:
         signals_.async_wait([this](pusher::error_code ec, int) {
             if (ec)
                 return;
-            if (broker_.stopped())
-                return broker_.cancel();
+            if (brokers_[0].stopped())
+                return brokers_.cancel();
             log_.write(log_level::info, "draining: once more to stop at once, and lose what is queued");
             // Longer than a link waits for the answer to its goodbye.
-            broker_.async_drain(std::chrono::seconds(10), [this](pusher::error_code drained) {
+            brokers_.async_drain(std::chrono::seconds(10), [this](pusher::error_code drained) {
                 if (drained)
                     log_.write(log_level::warning, "the drain was not complete: " + drained.message());
                 signals_.cancel();
+                work_.clear();
             });
             await_signal();
         });
@@ -153,8 +172,9 @@ private:
     hub::options options_;
     hub::log log_;
     hub::web web_;
-    boost::asio::io_context io_{1};
-    pusher::broker<pusher::transport::all> broker_;
+    std::deque<boost::asio::io_context> contexts_; ///< each with a thread, and a broker of its own
+    std::vector<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
+    pusher::broker_group<pusher::transport::all> brokers_;
     boost::asio::signal_set signals_;
 };
 

@@ -177,6 +177,14 @@ bool spills(const options& o) {
            });
 }
 
+bool persists(const options& o) {
+    return std::any_of(o.on_failure.begin(), o.on_failure.end(), [](const ladder& l) {
+        return std::any_of(l.rungs.begin(), l.rungs.end(), [](const pusher::failure::rung& r) {
+            return std::holds_alternative<pusher::failure::persist>(r);
+        });
+    });
+}
+
 void check_tokens(const std::vector<token>& tokens) {
     for (auto t = tokens.begin(); t != tokens.end(); ++t)
         if (std::any_of(tokens.begin(), t, [&](const token& other) { return other.secret == t->secret; }))
@@ -201,6 +209,10 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
     app.add_flag(
         "--deflate", out.deflate,
         "Compress messages of 1 KiB and more for WebSocket clients that offer it (permessage-deflate)");
+    app.add_option("--threads", out.threads, "How many threads share the sessions")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{64}).description(""))
+        ->type_name("THREADS")
+        ->default_str("1");
     app.add_option("--history", out.history, "How many messages each topic keeps for those who come later")
         ->check(CLI::Range(std::size_t{0}, std::size_t{10'000'000}).description(""))
         ->type_name("MESSAGES")
@@ -291,6 +303,10 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
             throw CLI::ValidationError("--overflow: spill needs --history: that is where messages wait");
         if (out.history == 0 && !out.store_file.empty())
             throw CLI::ValidationError("--store: sqlite needs --history: that is what is stored");
+        if (out.threads != 1 && !out.store_file.empty())
+            throw CLI::ValidationError("--store: sqlite is for one of --threads");
+        if (out.threads != 1 && persists(out))
+            throw CLI::ValidationError("--on-failure: persist is for one of --threads");
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
         if (e.get_exit_code() == 0) // --help, --version

@@ -39,6 +39,7 @@ struct options {
     std::optional<address> udp = address{"127.0.0.1", 9001};
     std::string unix_path; ///< empty: off
     bool deflate = false;
+    std::size_t threads = 1; ///< each with a broker of its own
     std::size_t history = 0;
     std::string store_file; ///< of SQLite; empty: histories are in memory
     std::size_t idempotency = 0;

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/backplane.hpp>
 #include <pusher/broker_params.hpp>
 #include <pusher/config.hpp>
 #include <pusher/dead_letter.hpp>
@@ -31,6 +32,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <concepts>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,6 +42,10 @@
 #include <vector>
 
 namespace pusher::inline v0 {
+
+namespace detail {
+class relay;
+}
 
 /// A session as the host sees it. Views are valid during the call that gives it.
 struct session_info {
@@ -112,6 +118,38 @@ public:
 
     /// Whether a store is open: until the broker is stopped.
     [[nodiscard]] bool has_store() const noexcept { return journal_ && journal_->is_open(); }
+
+    // ---- one of several brokers
+
+    /// Makes it one of the brokers that a backplane joins; `broker_group` does that for those of one process,
+    /// and says what is different then.
+    ///
+    /// It must be the first thing that the broker does: before anything is published, subscribed to, or
+    /// listened to. The backplane is left when the broker is stopped or destroyed.
+    ///
+    /// \throws std::invalid_argument if it is too late, a store is or is being opened, or a failure ladder of
+    /// the parameters has `failure::persist`, which a group has not.
+    void join(std::unique_ptr<backplane> plane);
+
+    /// For groups: what `GET /stats` shows, if it is not this broker's numbers alone.
+    /// \param gather calls what it is given with them, on this broker's executor, now or later.
+    void show_stats_of(std::function<void(std::function<void(const broker_stats&)>)> gather) {
+        gather_stats_ = std::move(gather);
+    }
+
+    /// Gets what a topic's history has so far from the broker that keeps it, for a subscribe in process that
+    /// wants some of it. It stays for as long as there are subscribers here: subscribe when this completes.
+    /// Completes as well where there is nothing to be got: outside of groups, say.
+    ///
+    /// \param token completes with `void(error_code)`. Errors: `too_many_topics`, `stopped`,
+    /// `operation_aborted`. Cancellation: total.
+    template <class CompletionToken>
+    auto async_fetch_history(std::string_view topic, CompletionToken&& token);
+
+    /// Calls `f(broker_core*)` from the event loop, with null if the broker is gone by then. *Any thread.*
+    /// The executor's context must not have been destroyed.
+    template <std::invocable<broker_core*> F>
+    void post(F f);
 
     // ---- subscribers in process
 
@@ -389,10 +427,20 @@ private:
     void open_store(std::unique_ptr<store> s, const std::shared_ptr<detail::pending_op<>>& op);
     void work_journal();
     void watch_trims();
+    /// Whether that is published later, when a store or another broker has it.
+    [[nodiscard]] bool published_later(std::string_view topic);
     receipt publish_then(
         std::string_view topic, std::string_view payload, const publish_options& options,
         const detail::id_owner* by, bool everyone, detail::journal::answer done,
         detail::report_function report = {});
+
+    // other brokers: impl/broker_relay.hpp
+    void
+    subscribe_when_fetched(detail::session& s, const native_request& r, const subscribe_options& options);
+    void fetch_histories(const std::vector<std::string>& topics, std::function<void(error_code)> done);
+    std::size_t kick_here(std::string_view uid, std::string_view reason);
+    void sync_others();
+    [[nodiscard]] bool must_fetch(std::string_view topic) const;
 
     // delivery reports: impl/broker_report.hpp
     struct addressed {
@@ -460,14 +508,14 @@ private:
     void answer(const later_answer& which, native_reply with, error_code ec);
     error_code subscribe_peer(
         detail::session& s, std::string_view topic, const subscribe_options& o, native_reply& with);
-    /// A durable subscribe that waits for the store.
-    struct durable_request {
+    /// A subscribe that waits for the store, or for another broker.
+    struct waiting_subscribe {
         later_answer which;
         std::string uid, name, topic, type;
         subscribe_options options; ///< views those
     };
     void subscribe_when_stored(detail::session& s, const native_request& r, const subscribe_options& options);
-    void subscribe_when_stored(const std::shared_ptr<durable_request>& wanted);
+    void subscribe_when_stored(const std::shared_ptr<waiting_subscribe>& wanted);
     void publish_stored(detail::session& s, const native_request& r, const publish_options& o);
     void send_known(detail::session& s);
     void encode_reply(detail::session& s, const native_request& r, native_reply with);
@@ -478,7 +526,7 @@ private:
     [[nodiscard]] bool may_read(detail::session& s) const noexcept;
     void subscribe_events(
         detail::session& s, const native_events_query& query, const std::optional<sequence_position>& resume,
-        bool resume_asked);
+        const std::optional<topic_position>& place, bool resume_asked);
     native_hello hello_of(const detail::session& s, std::string& id) const;
 
     // the raw dialect: impl/raw_requests.hpp
@@ -506,7 +554,10 @@ private:
     trim_timeout trims_{*this};
     detail::core core_;
     std::unique_ptr<detail::journal> journal_; ///< once a store was to be opened
-    std::uint64_t failed_batches_ = 0;         ///< when trimming was last looked at
+    std::unique_ptr<detail::relay> relay_;     ///< to the other brokers of its group
+    std::function<void(std::function<void(const broker_stats&)>)> gather_stats_;
+    bool staged_ = false;              ///< there is one of these: publishing may take longer
+    std::uint64_t failed_batches_ = 0; ///< when trimming was last looked at
     /// Sessions that the core does not have: not authenticated yet, or saying goodbye.
     boost::unordered_flat_map<const detail::session*, detail::session_ptr> outside_;
     std::size_t session_count_ = 0;            ///< of the core's
@@ -571,6 +622,7 @@ private:
 
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/impl/broker_core.hpp>
+#include <pusher/impl/broker_relay.hpp>
 #include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>
 #include <pusher/impl/native_requests.hpp>

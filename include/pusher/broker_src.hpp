@@ -14,6 +14,7 @@
 #include <pusher/detail/impl/core_mailbox.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_replica.hpp>
 #include <pusher/detail/impl/core_report.hpp>
 #include <pusher/detail/impl/core_returned.hpp>
 #include <pusher/detail/impl/core_state.hpp>
@@ -23,14 +24,17 @@
 #include <pusher/detail/impl/journal_open.hpp>
 #include <pusher/dialect/impl/websocket_deflate.hpp>
 #include <pusher/impl/broker_core.hpp>
+#include <pusher/impl/broker_relay.hpp>
 #include <pusher/impl/broker_report.hpp>
 #include <pusher/impl/broker_store.hpp>
 #include <pusher/impl/http_events.hpp>
 #include <pusher/impl/http_listener.hpp>
 #include <pusher/impl/http_publish.hpp>
 #include <pusher/impl/http_websocket.hpp>
+#include <pusher/impl/local_backplane.hpp>
 #include <pusher/impl/native_requests.hpp>
 #include <pusher/impl/raw_requests.hpp>
+#include <pusher/impl/relay.hpp>
 #include <pusher/impl/session.hpp>
 #include <pusher/impl/stream_listener.hpp>
 #include <pusher/impl/tcp_listener.hpp>

@@ -42,7 +42,11 @@ struct broker_stats {
     std::uint64_t dead_letters = 0;          ///< messages that failure ladders gave up on
     std::uint64_t dead_letters_lost = 0;     ///< of these: pushed out by newer ones, or by lack of memory
     std::uint64_t handler_exceptions = 0;
-    std::uint64_t turns = 0; ///< times that queued messages were written
+    std::uint64_t relayed = 0;        ///< messages handed to other brokers, once for each of them
+    std::uint64_t relay_received = 0; ///< that came from other brokers; not among the published
+    std::uint64_t relay_batches = 0;  ///< in which they came
+    std::uint64_t relay_dropped = 0;  ///< that another broker had no room for
+    std::uint64_t turns = 0;          ///< times that queued messages were written
 
     std::uint64_t sessions = 0;
     std::uint64_t subscriptions = 0;

@@ -22,6 +22,9 @@ FLOORS = [
     ("pusher/ext/*", 7),                # what needs a third-party library
     ("pusher/client*.hpp", 7),          # around the broker
     ("pusher/impl/*", 6),               # long bodies of the broker's operations
+    ("pusher/backplane.hpp", 6),        # how brokers reach each other
+    ("pusher/detail/local_backplane.hpp", 6),
+    ("pusher/detail/relay.hpp", 6),
     ("pusher/broker*.hpp", 6),          # the broker and what only it can give
     ("pusher/listener*", 6),
     ("pusher/listener/*", 6),           # accept connections, and make sessions of them

@@ -92,10 +92,11 @@ public:
 };
 
 /// A peer at the other end of a connection, which speaks lines.
-class client {
+template <class Script>
+class basic_client {
 public:
     /// \param room bytes that may be on their way to it.
-    explicit client(broker_script& s, std::size_t room = 64 * 1024) : peer(connect(s, room)), script_(&s) {
+    explicit basic_client(Script& s, std::size_t room = 64 * 1024) : peer(connect(s, room)), script_(&s) {
         s.run();
     }
 
@@ -129,14 +130,16 @@ public:
     pusher::testing::memory_peer peer;
 
 private:
-    static pusher::channel_ptr connect(broker_script& s, std::size_t room) {
+    static pusher::channel_ptr connect(Script& s, std::size_t room) {
         pusher::testing::memory_channel_params far;
         far.room = room;
         far.peer = "somewhere";
         return s.port.connect({}, far);
     }
 
-    broker_script* script_;
+    Script* script_;
 };
+
+using client = basic_client<broker_script>;
 
 } // namespace test

@@ -65,10 +65,40 @@ struct core_params {
     steady_time (*steady)() = &std::chrono::steady_clock::now;
 };
 
-/// When a message was accepted that has been in a store since.
+/// When a message was accepted that has been in a store since, or was published by another broker.
 struct stored_at {
     wall_time received;
     steady_time born;
+    bool relayed = false;                     ///< by another broker, which has judged its id and counted it
+    std::optional<topic_position> position{}; ///< in the history that that broker keeps
+};
+
+/// Joins a broker to others, and so is told what its subscribers want. It must not call the core from inside.
+class interest_keeper {
+public:
+    enum class kind : std::uint8_t { topic, filter, user };
+
+    /// The first subscription to a topic or filter, or the first of a uid, has come, or the last has gone.
+    virtual void at_interest(kind what, std::string_view text, bool begins) = 0;
+    /// Whether it is this broker that keeps the topic's history, if it is kept.
+    [[nodiscard]] virtual bool keeps(std::string_view topic) const = 0;
+
+protected:
+    ~interest_keeper() = default;
+};
+
+/// Whether a ladder keeps messages for users who are not here.
+inline bool parks(const failure_ladder& l) noexcept {
+    return std::any_of(l.rungs().begin(), l.rungs().end(), [](const failure::rung& r) {
+        return std::holds_alternative<failure::persist>(r);
+    });
+}
+
+/// The history of a topic that another broker keeps, while it is being copied.
+struct replica {
+    shared_text topic;
+    std::unique_ptr<history> past;
+    run_ptr last{};
 };
 
 /// Keeps histories in a store, and so is told what leaves them, and what else is to be kept. It must not call
@@ -167,9 +197,36 @@ public:
         const id_owner* by = nullptr, const stored_at* stored = nullptr, report_function* report = nullptr);
     receipt push_to(
         std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o = {},
-        report_function* report = nullptr);
+        report_function* report = nullptr, const stored_at* stored = nullptr);
+    /// Why that would not be published.
+    [[nodiscard]] error_code
+    may_publish(std::string_view topic, std::string_view payload, const publish_options& o) const {
+        return check(topics_.find(topic), topic, payload, o);
+    }
     /// Tells all who wait for a report that there is none.
     void abandon_reports(error_code ec);
+
+    // ---- one of several brokers: impl/core_replica.hpp
+
+    /// From now on; before anything is subscribed to or published.
+    void join(interest_keeper* k) noexcept { interest_ = k; }
+    [[nodiscard]] bool has_user(std::string_view uid) const noexcept { return uids_.contains(uid); }
+    /// Holds a topic whose history is kept here, and copied to others. \return null: there may be no more.
+    topic_state* hold_topic(std::string_view topic);
+    /// \param first offset of the oldest message that is kept
+    [[nodiscard]] replica begin_replica(
+        std::string_view topic, const history_params& keep, std::uint64_t epoch, std::uint64_t first) const;
+    void add_to(replica& r, message::fields m, const stored_at& at, std::chrono::milliseconds ttl);
+    /// From now on the topic has that history. \return false: there may be no more topics.
+    bool install(replica r);
+    /// \return false: not yet, since somebody still reads it.
+    bool drop_replica(std::string_view topic);
+    /// Messages that another broker has published have not come here: whoever they were for is told.
+    /// \param first,last their offsets; 0: they have none.
+    void lose_relayed(
+        std::string_view topic, std::uint64_t count, std::uint64_t first = 0, std::uint64_t last = 0);
+    /// The same of what was for all subscribers of a uid; empty: for everybody.
+    void lose_addressed(std::string_view uid, std::string_view label, std::uint64_t count);
 
     // ---- histories that a store keeps too: impl/core_store.hpp
 
@@ -383,6 +440,7 @@ private:
         const failure_ladder* on_failure);
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
+    void tell_interest(const pattern& p, bool begins);
     void compact(group& g);
     void close_runs(const pattern& p);
     void close_run(topic_state& t);
@@ -430,7 +488,10 @@ private:
     void trim(topic_state& t);
     void pop_oldest(topic_state& t);
     void flush_if_long(std::uint32_t run_index);
-    void published(const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported);
+    void published(
+        const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported,
+        const stored_at* stored);
+    [[nodiscard]] bool continues(const topic_state& t, const stored_at& at);
     std::size_t dispatch(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
         std::span<const subscriber_ptr> subscribers, reporting* to);
@@ -708,6 +769,7 @@ private:
     void* context_;
     observer* observer_ = nullptr;
     store_keeper* keeper_ = nullptr;
+    interest_keeper* interest_ = nullptr;
     topic_table topics_;
     filter_table filters_;
     std::vector<group*> groups_;
@@ -787,6 +849,7 @@ private:
 #include <pusher/detail/impl/core_mailbox.hpp>
 #include <pusher/detail/impl/core_memory.hpp>
 #include <pusher/detail/impl/core_publish.hpp>
+#include <pusher/detail/impl/core_replica.hpp>
 #include <pusher/detail/impl/core_report.hpp>
 #include <pusher/detail/impl/core_returned.hpp>
 #include <pusher/detail/impl/core_state.hpp>

@@ -77,6 +77,8 @@ struct typed_group : group {
 struct pattern : group {
     using group::group;
 
+    std::uint32_t subscriptions = 0; ///< of all types, those that catch up too
+
     /// By type; the keys view the groups' own texts.
     using typed_groups = boost::unordered_flat_map<std::string_view, std::unique_ptr<typed_group>, text_hash>;
     std::unique_ptr<typed_groups> typed;

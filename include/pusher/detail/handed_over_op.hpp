@@ -24,8 +24,8 @@ namespace pusher::inline v0::detail {
 ///
 /// Whoever claims it first settles it. The handler and its cancellation slot, which are not thread safe, are
 /// touched on the handler's executor alone.
-template <class Result>
-class handed_over_op : public std::enable_shared_from_this<handed_over_op<Result>> {
+template <class... Results>
+class handed_over_op : public std::enable_shared_from_this<handed_over_op<Results...>> {
 public:
     // The handler is constructed in place, see `pending_op`.
     template <class Handler>
@@ -45,7 +45,7 @@ public:
             slot.assign([weak = std::weak_ptr(op)](boost::asio::cancellation_type how) {
                 const auto self = weak.lock();
                 if (self && how != boost::asio::cancellation_type::none && self->claim())
-                    self->complete(boost::asio::error::operation_aborted, Result());
+                    self->complete(boost::asio::error::operation_aborted, Results()...);
             });
         return op;
     }
@@ -54,21 +54,22 @@ public:
     [[nodiscard]] bool claim() noexcept { return !claimed_.exchange(true); }
 
     /// To be called by who has claimed it, once. Any thread.
-    void complete(error_code ec, Result result) {
+    void complete(error_code ec, Results... results) {
         // It keeps the handler's context running until `post` has returned: whose `run` has returned may
         // destroy it.
         const auto work = std::move(work_);
-        boost::asio::post(work, [self = this->shared_from_this(), ec, result = std::move(result)]() mutable {
-            auto slot = boost::asio::get_associated_cancellation_slot(self->handler_);
-            if (slot.is_connected())
-                slot.clear();
-            auto handler = std::move(self->handler_);
-            std::move(handler)(ec, std::move(result));
-        });
+        boost::asio::post(
+            work, [self = this->shared_from_this(), ec, ... result = std::move(results)]() mutable {
+                auto slot = boost::asio::get_associated_cancellation_slot(self->handler_);
+                if (slot.is_connected())
+                    slot.clear();
+                auto handler = std::move(self->handler_);
+                std::move(handler)(ec, std::move(result)...);
+            });
     }
 
 private:
-    boost::asio::any_completion_handler<void(error_code, Result)> handler_;
+    boost::asio::any_completion_handler<void(error_code, Results...)> handler_;
     boost::asio::any_io_executor work_;
     std::atomic<bool> claimed_ = false;
 };

@@ -30,6 +30,7 @@ public:
         raw_query query;
         std::size_t next = 0;              ///< subscription to be authorized; behind them, the publishing
         std::optional<std::string> held{}; ///< came before that
+        bool fetched = false;              ///< histories that other brokers keep were asked for
     };
 
     bool begun = false;  ///< it has what it asked for

@@ -86,12 +86,18 @@ class native_sse_encoding final : public encoding {
 public:
     explicit native_sse_encoding(sse_form form) noexcept : form_(form) {}
 
-    void push(const message& m, std::string& out) const override { append_sse_message(out, m, form_); }
+    /// From now on ids say the place in the topic's history too.
+    void tell_places() noexcept { places_ = true; }
+
+    void push(const message& m, std::string& out) const override {
+        append_sse_message(out, m, form_, places_);
+    }
     void gap(const pusher::gap& g, std::string& out) const override { append_sse_gap(out, g); }
     void reply(std::string_view event, std::string& out) const override { out += event; }
 
 private:
     sse_form form_;
+    bool places_ = false;
 };
 
 } // namespace pusher::inline v0

@@ -63,6 +63,11 @@ inline void write_sse_data(json_writer& w, std::string_view text) {
     }
 }
 
+/// Where the place in a topic's history follows the sequence in an id.
+[[nodiscard]] inline std::size_t sse_place_at(std::string_view id) noexcept {
+    return id.find('-', std::min(id.size(), epoch_size + 1));
+}
+
 } // namespace detail
 
 /// Appends a message as one event.
@@ -70,12 +75,19 @@ inline void write_sse_data(json_writer& w, std::string_view text) {
 /// `id:` is there on a topic with history, where it can be resumed from. What can't travel as a bare payload
 /// (not UTF-8, or a type that is no event's) goes in an envelope, whatever the form. A bare payload's `\r\n`
 /// and `\r` arrive as `\n`: server-sent events know no other line break.
-inline void append_sse_message(std::string& out, const message& m, sse_form form) {
+///
+/// \param place the id also says the place in the topic's history, for those who resume at another broker.
+inline void append_sse_message(std::string& out, const message& m, sse_form form, bool place = false) {
     detail::json_writer w(out);
     if (m.position()) {
         w.literal("id: ");
         w.wrote(
             detail::write_position(w.room(detail::max_position_size), {m.sequence_epoch(), m.sequence()}));
+        if (place) {
+            w.literal("-");
+            w.wrote(detail::write_position(
+                w.room(detail::max_position_size), {m.position()->epoch, m.position()->offset}));
+        }
         w.literal("\n");
     }
     if (form == sse_form::payload && detail::is_sse_event(m.type()) && detail::is_valid_utf8(m.payload())) {
@@ -123,7 +135,14 @@ inline void append_sse_close(
 /// Reads `Last-Event-ID` or `last_event_id`. Nothing if it is no id that was sent by `append_sse_message`:
 /// then it can't be resumed from.
 [[nodiscard]] inline std::optional<sequence_position> parse_sse_id(std::string_view text) noexcept {
-    return detail::parse_position(text);
+    return detail::parse_position(text.substr(0, detail::sse_place_at(text)));
+}
+
+/// Reads the place in a topic's history from it, if it has one.
+[[nodiscard]] inline std::optional<topic_position> parse_sse_place(std::string_view text) noexcept {
+    const auto at = detail::sse_place_at(text);
+    const auto place = at == text.npos ? std::nullopt : detail::parse_position(text.substr(at + 1));
+    return place ? std::optional(topic_position{place->epoch, place->sequence}) : std::nullopt;
 }
 
 } // namespace pusher::inline v0

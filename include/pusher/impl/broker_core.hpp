@@ -3,6 +3,7 @@
 
 #include <pusher/broker_core.hpp>
 #include <pusher/detail/random_bits.hpp>
+#include <pusher/detail/relay.hpp>
 #include <pusher/detail/require.hpp>
 
 #include <boost/asio/error.hpp>
@@ -178,14 +179,14 @@ PUSHER_DECL subscriber broker_core::make_subscriber() {
 
 PUSHER_DECL receipt
 broker_core::publish(std::string_view topic, std::string_view payload, const publish_options& options) {
-    return journal_ ? publish_then(topic, payload, options, nullptr, false, {})
-                    : core_.publish(topic, payload, options);
+    return staged_ ? publish_then(topic, payload, options, nullptr, false, {})
+                   : core_.publish(topic, payload, options);
 }
 
 PUSHER_DECL receipt
 broker_core::broadcast(std::string_view label, std::string_view payload, const publish_options& options) {
-    return journal_ ? publish_then(label, payload, options, nullptr, true, {})
-                    : core_.broadcast(label, payload, options);
+    return staged_ ? publish_then(label, payload, options, nullptr, true, {})
+                   : core_.broadcast(label, payload, options);
 }
 
 PUSHER_DECL receipt broker_core::push_to(
@@ -195,6 +196,8 @@ PUSHER_DECL receipt broker_core::push_to(
         r.error = errc::unsupported;
         return r;
     }
+    if (relay_)
+        return relay_->publish(detail::relay::audience::user, uid, label, payload, options, nullptr, {}, {});
     return core_.push_to(uid, label, payload, options);
 }
 
@@ -246,8 +249,8 @@ PUSHER_DECL void broker_core::publish_posted() {
         };
         const publish_options o{m.type(), m.key(), m.id(), m.headers(), item.ttl, item.publisher};
         tell(
-            journal_ ? publish_then(m.topic(), m.payload(), o, nullptr, false, tell)
-                     : core_.publish(m.topic(), m.payload(), o));
+            staged_ ? publish_then(m.topic(), m.payload(), o, nullptr, false, tell)
+                    : core_.publish(m.topic(), m.payload(), o));
     }
 }
 
@@ -258,13 +261,18 @@ PUSHER_DECL bool broker_core::writable() const noexcept {
         static_cast<std::size_t>(params_.tolerated_slow_sessions * static_cast<double>(session_count_));
     const bool stores = !journal_ || (journal_->waiting_messages() <= params_.storing_messages / 2 &&
                                       journal_->waiting_bytes() <= params_.storing_bytes / 2);
-    return !core_.turn_pending() && core_.pressured() <= tolerated && stores;
+    return !core_.turn_pending() && core_.pressured() <= tolerated && stores &&
+           (!relay_ || relay_->writable());
 }
 
 PUSHER_DECL void broker_core::check_waiters() {
-    if (!writable_waiters_.empty() && writable())
-        for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
-            w->complete({});
+    if (!writable_waiters_.empty()) {
+        if (writable())
+            for (auto waiters = std::exchange(writable_waiters_, {}); const auto& w : waiters)
+                w->complete({});
+        else if (relay_ && !relay_->writable())
+            relay_->wait_for_room();
+    }
     if (drain_waiter_ && !std::exchange(drain_scheduled_, true))
         services_->post([this] { // once for all who end in this turn, and not from inside one of them
             drain_scheduled_ = false;
@@ -279,12 +287,16 @@ PUSHER_DECL void broker_core::watch_stalled() {
         return;
     watching_ = true;
     core_.forget_progress();
+    if (relay_)
+        relay_->plane().forget_progress();
     patience_.expires_after(params_.slow_session_patience);
     patience_.async_wait([this, box = inbox_](error_code ec) {
         if (ec || !box->owner)
             return;
         watching_ = false;
         core_.excuse_stalled();
+        if (relay_)
+            relay_->plane().excuse_stalled();
         check_waiters();
         std::erase_if(writable_waiters_, [](const auto& w) { return w->done(); });
         if (!writable_waiters_.empty())
@@ -314,6 +326,8 @@ PUSHER_DECL void broker_core::cancel() {
     cancelled_ = true;
     if (journal_)
         journal_->stop();
+    if (relay_)
+        relay_->leave();
     core_.abandon_reports(errc::stopped);
     services::cancel(due_);
     services::cancel(trims_);
@@ -369,6 +383,8 @@ PUSHER_DECL void broker_core::cut_off() {
 
 /// Goes on with a drain: sessions whose outbox is empty say goodbye, and when all are gone it is done.
 PUSHER_DECL void broker_core::drain_on() {
+    if (relay_ && !relay_->synced())
+        return; // what others have published is on its way
     core_.for_each_subscriber([&](detail::subscriber_base& b) {
         if (!b.remote)
             return;
@@ -435,6 +451,13 @@ PUSHER_DECL broker_stats broker_core::stats() const {
     s.filters = core_.filters();
     s.slow_sessions = core_.pressured();
     s.accept_errors = accept_errors_;
+    if (relay_) {
+        const auto numbers = relay_->numbers();
+        s.relayed = relay_->sent();
+        s.relay_received = relay_->received();
+        s.relay_batches = numbers.batches;
+        s.relay_dropped = numbers.dropped;
+    }
     if (journal_) {
         s.store_batches = journal_->numbers().batches;
         s.store_errors = journal_->numbers().errors;

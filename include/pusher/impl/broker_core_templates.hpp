@@ -4,6 +4,7 @@
 #include <pusher/broker_core.hpp>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 
@@ -80,8 +81,8 @@ auto broker_core::async_publish(
                 }
                 auto* const owner = box->owner;
                 const auto tell = [op](const receipt& r) { op->complete(r.error, r); };
-                const auto r = owner->journal_ ? owner->publish_then(t, p, o, nullptr, false, tell)
-                                               : owner->core_.publish(t, p, o);
+                const auto r = owner->staged_ ? owner->publish_then(t, p, o, nullptr, false, tell)
+                                              : owner->core_.publish(t, p, o);
                 if (!r.pending)
                     tell(r);
             });
@@ -151,6 +152,21 @@ auto broker_core::async_open(std::unique_ptr<store> s, CompletionToken&& token) 
 }
 
 template <class CompletionToken>
+auto broker_core::async_fetch_history(std::string_view topic, CompletionToken&& token) {
+    return boost::asio::async_initiate<CompletionToken, void(error_code)>(
+        [this](auto handler, std::string_view name) {
+            auto op = detail::pending_op<>::start(std::move(handler), get_executor());
+            fetch_histories({std::string(name)}, [op](error_code ec) { op->complete(ec); });
+        },
+        token, topic);
+}
+
+template <std::invocable<broker_core*> F>
+void broker_core::post(F f) {
+    boost::asio::post(get_executor(), [box = inbox_, f = std::move(f)]() mutable { f(box->owner); });
+}
+
+template <class CompletionToken>
 auto broker_core::async_wait_writable(CompletionToken&& token) {
     return boost::asio::async_initiate<CompletionToken, void(error_code)>(
         [this](auto handler) {
@@ -161,6 +177,7 @@ auto broker_core::async_wait_writable(CompletionToken&& token) {
                 return op->complete({});
             writable_waiters_.push_back(std::move(op));
             watch_stalled();
+            check_waiters(); // others may have to be asked for room
         },
         token);
 }
@@ -194,6 +211,7 @@ auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&&
             cut_off_ = not_stored_ = false;
             last_errors_.reset();
             stop_accepting();
+            sync_others();
             drain_timer_.expires_after(std::min<std::chrono::milliseconds>(limit, std::chrono::hours(24)));
             drain_timer_.async_wait([this, box = inbox_](error_code ec) {
                 if (!ec && box->owner)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/detail/relay.hpp>
 
 #include <memory>
 
@@ -24,6 +25,10 @@ PUSHER_DECL void broker_core::publish_reported(
         r.error = errc::stopped;
     else if (what.to == addressed::kind::user && opening())
         r.error = errc::unsupported;
+    else if (what.to == addressed::kind::user && relay_)
+        r = relay_->publish(
+            detail::relay::audience::user, what.uid, what.topic, what.payload, options, nullptr, {},
+            std::move(report));
     else if (what.to == addressed::kind::user)
         r = core_.push_to(what.uid, what.topic, what.payload, options, &report);
     else

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/detail/relay.hpp>
 
 #include <chrono>
 #include <memory>
@@ -15,7 +16,7 @@ broker_core::open_store(std::unique_ptr<store> s, const std::shared_ptr<detail::
         return op->complete(errc::stopped);
     const bool first = core_.sequence() == 0 && core_.topics() == 0 && core_.filters() == 0 &&
                        listeners_.empty() && session_count_ == 0 && outside_.empty();
-    if (!s || !first || opening() || has_store())
+    if (!s || !first || opening() || has_store() || relay_)
         return op->complete(errc::unsupported);
     if (!journal_) {
         detail::journal::params p;
@@ -30,6 +31,7 @@ broker_core::open_store(std::unique_ptr<store> s, const std::shared_ptr<detail::
             this);
         journal_->observe(params_.observer);
     }
+    staged_ = true;
     journal_->open(std::move(s), [op](error_code ec) { op->complete(ec); });
 }
 
@@ -54,8 +56,12 @@ PUSHER_DECL void broker_core::watch_trims() {
     services_->arm(trims_, services::now() + (failed ? 5s : 200ms));
 }
 
-/// `core::publish` or `broadcast`, unless it is to be stored first: then the receipt says `pending`, and
-/// `done` is called.
+PUSHER_DECL bool broker_core::published_later(std::string_view topic) {
+    return relay_ ? relay_->elsewhere(topic) : core_.kept_in_store(topic);
+}
+
+/// `core::publish` or `broadcast`, unless it is to be stored first, or published by another broker: then the
+/// receipt says `pending`, and `done` is called.
 PUSHER_DECL receipt broker_core::publish_then(
     std::string_view topic, std::string_view payload, const publish_options& options,
     const detail::id_owner* by, bool everyone, detail::journal::answer done, detail::report_function report) {
@@ -64,6 +70,10 @@ PUSHER_DECL receipt broker_core::publish_then(
         r.error = errc::unsupported;
         return r;
     }
+    if (relay_)
+        return relay_->publish(
+            everyone ? detail::relay::audience::everyone : detail::relay::audience::topic, {}, topic, payload,
+            options, by, std::move(done), std::move(report));
     if (core_.kept_in_store(topic))
         return journal_->publish(topic, payload, options, by, everyone, std::move(done), std::move(report));
     auto* const reports = report ? &report : nullptr;

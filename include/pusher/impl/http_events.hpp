@@ -17,9 +17,11 @@ struct http_listener::events_op {
     authentication_result who = authentication_result::anonymous();
     native_events_query query;
     std::optional<sequence_position> resume;
+    std::optional<topic_position> place; ///< the same, in the history of one of the topics
     bool resume_asked = false;
     std::size_t next = 0; ///< subscription to be authorized
     bool asking = false;  ///< inside the host's hook
+    bool fetched = false; ///< histories that other brokers keep are here
     std::string peer;
 };
 
@@ -40,6 +42,7 @@ PUSHER_DECL void http_listener::events(const http_connection_ptr& c) {
                         : std::string_view(op->query.last_event_id);
     op->resume_asked = !id.empty();
     op->resume = parse_sse_id(id);
+    op->place = parse_sse_place(id);
     authenticate(c, "sse", [this, op](const authentication_result& who) {
         op->who = who;
         start_events(op);
@@ -79,6 +82,15 @@ PUSHER_DECL void http_listener::start_events(const std::shared_ptr<events_op>& o
             if (op->next == asked) // refused, or the answer comes later
                 return;
         }
+    if (broker().relay_ && op->query.match == match_mode::exact && !op->fetched) {
+        c->expect_answer(broker().params().authentication_timeout);
+        // Without one of them it begins with what is live, as far as that goes.
+        return broker().fetch_histories(op->query.topics, [this, op](error_code) {
+            op->fetched = true;
+            if (op->connection->open())
+                start_events(op);
+        });
+    }
     auto r = response(*c, http::status::ok);
     r.set(http::field::content_type, "text/event-stream");
     r.set("X-Accel-Buffering", "no"); // or nginx holds events back
@@ -97,7 +109,7 @@ PUSHER_DECL void http_listener::start_events(const std::shared_ptr<events_op>& o
     // final.
     broker().open(s, op->who);
     if (s->owner)
-        broker().subscribe_events(*s, op->query, op->resume, op->resume_asked);
+        broker().subscribe_events(*s, op->query, op->resume, op->place, op->resume_asked);
 }
 
 } // namespace pusher::inline v0

@@ -159,7 +159,7 @@ struct http_listener::publish_op : std::enable_shared_from_this<publish_op> {
         using kind = detail::id_owner::kind;
         const detail::id_owner by{uid.empty() ? kind::anonymous : kind::user, uid};
         const auto r =
-            b.journal_
+            b.staged_
                 ? b.publish_then(
                       topic, payload, o, &by, false,
                       [self = shared_from_this(), number](const receipt& later) {
@@ -216,7 +216,14 @@ PUSHER_DECL void http_listener::publish(const http_connection_ptr& c) {
 
 PUSHER_DECL void http_listener::stats(const http_connection_ptr& c) {
     authenticate(c, "http", [this, c](const authentication_result&) {
-        respond_json(c, boost::beast::http::status::ok, stats_json(broker().stats()));
+        const auto show = [this, c](const broker_stats& s) {
+            if (c->open())
+                respond_json(c, boost::beast::http::status::ok, stats_json(s));
+        };
+        if (!broker().gather_stats_)
+            return show(broker().stats());
+        c->expect_answer(params_.handler_timeout);
+        broker().gather_stats_(show);
     });
 }
 

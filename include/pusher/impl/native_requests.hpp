@@ -13,7 +13,7 @@ PUSHER_DECL bool broker_core::handle(detail::session& s, std::string_view text) 
     const bool bad = bool(decoder_.decode(text, r, limits));
     if (s.owed) {
         // Further publishes wait with those that are being stored; all else waits until they are answered.
-        const bool joins = !bad && r.action == native_action::publish && core_.kept_in_store(r.publish.topic);
+        const bool joins = !bad && r.action == native_action::publish && published_later(r.publish.topic);
         if (!joins || s.owed->list.size() >= detail::session::answers::most) {
             s.owed->held = text;
             s.answering = true;
@@ -142,6 +142,10 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
             return fail(s, r, "params.durable needs an identity: it is kept for a user");
         if (!o.durable.empty() && !is_valid_topic(o.durable))
             return fail(s, r, "params.durable holds a control character");
+        if (!o.durable.empty() && relay_)
+            return fail(s, r, "params.durable is not in use here: there are several brokers");
+        if (o.match == match_mode::exact && must_fetch(r.subscribe.topic))
+            return subscribe_when_fetched(s, r, o);
         error_code ec;
         if (!o.durable.empty() && journal_ && journal_->is_open() &&
             core_.prepare_durable(s, r.subscribe.topic, o, ec))
@@ -161,10 +165,11 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         o.id = r.publish.id;
         o.ttl = r.publish.time_to_live();
         o.publisher = s.id;
-        if (journal_ && core_.kept_in_store(r.publish.topic))
+        if (staged_ && published_later(r.publish.topic))
             return publish_stored(s, r, o);
         const detail::session_ptr keep(&s); // a handler may kick it
-        const auto receipt = core_.publish(r.publish.topic, r.publish.payload, o);
+        const auto receipt = staged_ ? publish_then(r.publish.topic, r.publish.payload, o, nullptr, false, {})
+                                     : core_.publish(r.publish.topic, r.publish.payload, o);
         if (receipt.error)
             return fail(s, r, receipt.error.message());
         with.receipt = native_receipt{receipt.matched, receipt.position, receipt.repeated};
@@ -225,7 +230,7 @@ PUSHER_DECL error_code broker_core::subscribe_peer(
 /// A new durable subscription begins, and is answered, when the store has it.
 PUSHER_DECL void broker_core::subscribe_when_stored(
     detail::session& s, const native_request& r, const subscribe_options& options) {
-    const auto wanted = std::make_shared<durable_request>(durable_request{
+    const auto wanted = std::make_shared<waiting_subscribe>(waiting_subscribe{
         answer_later(s, r), std::string(s.uid.view()), std::string(options.durable),
         std::string(r.subscribe.topic), std::string(options.type), options});
     wanted->options.durable = wanted->name;
@@ -233,7 +238,7 @@ PUSHER_DECL void broker_core::subscribe_when_stored(
     subscribe_when_stored(wanted);
 }
 
-PUSHER_DECL void broker_core::subscribe_when_stored(const std::shared_ptr<durable_request>& wanted) {
+PUSHER_DECL void broker_core::subscribe_when_stored(const std::shared_ptr<waiting_subscribe>& wanted) {
     journal_->when_stored([this, wanted](error_code ec) {
         const auto settle = [&](bool stored) {
             core_.settle_durable(wanted->uid, wanted->name, wanted->topic, wanted->type, stored);
@@ -254,7 +259,7 @@ PUSHER_DECL void broker_core::subscribe_when_stored(const std::shared_ptr<durabl
     });
 }
 
-/// Publishes what is to be stored first: it is answered then.
+/// Publishes what is to be stored first, or published by another broker: it is answered then.
 PUSHER_DECL void
 broker_core::publish_stored(detail::session& s, const native_request& r, const publish_options& o) {
     const auto answer = [this, which = answer_later(s, r)](const receipt& got) {
@@ -264,7 +269,7 @@ broker_core::publish_stored(detail::session& s, const native_request& r, const p
         with.receipt = native_receipt{got.matched, got.position, got.repeated};
         this->answer(which, with, got.error);
     };
-    const auto got = journal_->publish(r.publish.topic, r.publish.payload, o, nullptr, false, answer);
+    const auto got = publish_then(r.publish.topic, r.publish.payload, o, nullptr, false, answer);
     if (!got.pending)
         answer(got);
 }
@@ -378,7 +383,7 @@ PUSHER_DECL void broker_core::fail(detail::session& s, const native_request& r, 
 /// one for all topics.
 PUSHER_DECL void broker_core::subscribe_events(
     detail::session& s, const native_events_query& query, const std::optional<sequence_position>& resume,
-    bool resume_asked) {
+    const std::optional<topic_position>& place, bool resume_asked) {
     const bool known = resume && resume->epoch == core_.params().sequence_epoch;
     std::optional<std::uint64_t> after;
     if (resume_asked)
@@ -387,14 +392,21 @@ PUSHER_DECL void broker_core::subscribe_events(
         subscribe_options o;
         o.match = query.match;
         o.type = type;
+        // Sequences are each broker's own: the topic that the id is of is better resumed by its place.
+        const auto* const t = place && query.match == match_mode::exact ? core_.find_topic(topic) : nullptr;
+        const bool placed = t && t->past && t->past->epoch() == place->epoch;
+        if (placed)
+            o.resume = place;
         error_code ec;
-        core_.subscribe(s, topic, o, ec, query.match == match_mode::exact ? after : std::nullopt);
+        core_.subscribe(s, topic, o, ec, query.match == match_mode::exact && !placed ? after : std::nullopt);
         if (ec)
             return close(s, close_reason::from(ec));
         if (params_.observer)
             params_.observer->at_subscribe(s.info(), topic, type);
         // An id of another life: what this life has follows, and what came before it is lost. Topics that a
         // filter matches are not replayed.
+        if (placed)
+            return;
         if (resume_asked && query.match == match_mode::exact ? !known && core_.keeps_history(topic)
                                                              : after && *after != core_.sequence())
             core_.tell_unknown_gap(s, topic);

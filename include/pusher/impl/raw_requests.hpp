@@ -118,6 +118,11 @@ PUSHER_DECL void broker_core::go_on_raw(const detail::raw_session_ptr& s) {
         if (!shared->allowed || s->state != detail::session::phase::open)
             return; // refused, or the answer comes later
     }
+    if (relay_ && q.match == match_mode::exact && !std::exchange(b.fetched, true))
+        return fetch_histories(q.topics, [this, s](error_code ec) {
+            if (s->broker && s->begins)
+                ec ? refuse_raw(*s, ec) : go_on_raw(s);
+        });
     subscribe_raw(*s);
 }
 

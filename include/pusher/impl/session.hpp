@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/broker_core.hpp>
+#include <pusher/detail/relay.hpp>
 
 #include <exception>
 
@@ -304,6 +305,12 @@ PUSHER_DECL std::size_t broker_core::kick(std::uint64_t session_id, std::string_
 }
 
 PUSHER_DECL std::size_t broker_core::kick_uid(std::string_view uid, std::string_view reason) {
+    if (relay_)
+        relay_->kick(uid, reason);
+    return kick_here(uid, reason);
+}
+
+PUSHER_DECL std::size_t broker_core::kick_here(std::string_view uid, std::string_view reason) {
     std::size_t count = 0;
     core_.for_each_of_uid(uid, [&](detail::subscriber_base& s) {
         if (s.remote)

@@ -31,7 +31,7 @@ udp_listener::start(broker_core& b, const udp_params& p, error_code& ec) {
     auto l = std::make_shared<udp_listener>(b, p);
     const auto ip = boost::asio::ip::make_address(p.address, ec);
     if (!ec)
-        l->port_->open({ip, p.port}, ec);
+        l->port_->open({ip, p.port}, p.shared, ec);
     if (ec)
         return nullptr;
     l->port_->run([self = l.get()](const auto& from, std::string_view text) { self->received(from, text); });

@@ -31,6 +31,9 @@ class udp_port;
 struct udp_params {
     std::string address = "127.0.0.1"; ///< an IP address
     std::uint16_t port = 0;            ///< 0: any that is free
+    /// Several may listen there, and the kernel gives all datagrams of one peer to one of them
+    /// (SO_REUSEPORT): all must say so.
+    bool shared = false;
 
     /// A session ends when its peer has sent nothing for that long; 1 s to 1 h.
     std::chrono::milliseconds lease = std::chrono::seconds(30);

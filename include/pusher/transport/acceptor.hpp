@@ -3,6 +3,7 @@
 
 #include <pusher/config.hpp>
 #include <pusher/transport/services.hpp>
+#include <pusher/transport/share_port.hpp>
 #include <pusher/transport/socket_channel.hpp>
 #include <pusher/transport/stream_address.hpp>
 
@@ -57,7 +58,7 @@ public:
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:
-    void open_path(const std::string& path, int backlog, error_code& ec);
+    void open_path(const std::string& path, int backlog, bool shared, error_code& ec);
 
     void listen(int backlog, error_code& ec);
 

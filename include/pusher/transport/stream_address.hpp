@@ -15,6 +15,10 @@ struct stream_address {
 
     /// 0: any that is free. Without meaning for Unix sockets.
     std::uint16_t port = 0;
+
+    /// Several may listen there, each in its own thread or process, and the kernel gives each connection to
+    /// one of them (SO_REUSEPORT): all must say so. Not for Unix sockets.
+    bool shared = false;
 };
 
 } // namespace pusher::inline v0

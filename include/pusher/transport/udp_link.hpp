@@ -59,7 +59,7 @@ public:
 
     udp_port(std::shared_ptr<services> s, std::uint64_t seed);
 
-    void open(const endpoint& where, error_code& ec);
+    void open(const endpoint& where, bool shared, error_code& ec);
 
     /// \param received called with each datagram, which is valid and may be changed until it returns.
     void run(std::function<void(const endpoint&, std::string_view)> received);

@@ -67,6 +67,8 @@ PUSHER_DECL std::uint32_t core::open(topic_state& t, const stored_at* stored) {
     auto r = make_run(t.name, stored);
     if (t.past)
         t.past->open(r);
+    else if (stored && stored->position)
+        r->keep_in_history(stored->position->epoch, stored->position->offset);
     ++open_runs_;
     return turn_.add_run({std::move(r), &t, turn::none, 0, {}});
 }
@@ -199,6 +201,18 @@ PUSHER_DECL void core::flush_if_long(std::uint32_t run_index) {
         end_turn();
 }
 
+/// Whether a message that was accepted elsewhere may follow those of the topic's open run.
+PUSHER_DECL bool core::continues(const topic_state& t, const stored_at& at) {
+    const auto& r = *turn_.run_at(t.open).messages;
+    if (r.receive_time() != at.received)
+        return false;
+    if (t.past || !at.relayed)
+        return true;
+    return at.position ? r.in_history() && r.epoch() == at.position->epoch &&
+                             r.offset_of(r.size()) == at.position->offset
+                       : !r.in_history();
+}
+
 PUSHER_DECL receipt core::publish(
     std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
     const stored_at* stored, report_function* report) {
@@ -206,7 +220,7 @@ PUSHER_DECL receipt core::publish(
     receipt result;
     result.error = check(t, topic, payload, o);
     std::optional<id_use> id;
-    if (!result.error && recent_ids_.enabled() && !o.id.empty()) {
+    if (!result.error && recent_ids_.enabled() && !o.id.empty() && !(stored && stored->relayed)) {
         using whom = recent_ids::audience;
         id = id_use{
             recent_ids_.name_of(whom::subscribers, topic, {}, o.id, by ? *by : owner_of(o.publisher)),
@@ -243,11 +257,14 @@ PUSHER_DECL receipt core::publish(
 
     result.sequence = ++sequence_;
     auto m = make_fields(topic, payload, o);
+    if (stored && stored->relayed) {
+        m.receive_time = stored->received;
+        m.position = result.position = stored->position;
+    }
     const auto reported = report ? begin_report(topic, *report) : nullptr;
     auto run_index = topic_state::no_run;
     if (queued) {
-        if (stored && t->open != topic_state::no_run &&
-            turn_.run_at(t->open).messages->receive_time() != stored->received)
+        if (stored && t->open != topic_state::no_run && !continues(*t, *stored))
             close_run(*t);
         if (t->open == topic_state::no_run)
             t->open = open(*t, stored);
@@ -300,20 +317,24 @@ PUSHER_DECL receipt core::publish(
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    published(result, m, payload.size(), reported.get());
+    published(result, m, payload.size(), reported.get(), stored);
     return result;
 }
 
 /// What every publish ends with.
-PUSHER_DECL void
-core::published(const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported) {
-    ++counters_.published;
-    counters_.published_bytes += bytes;
+PUSHER_DECL void core::published(
+    const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported,
+    const stored_at* stored) {
+    const bool relayed = stored && stored->relayed; // counted and observed where it was published
+    if (!relayed) {
+        ++counters_.published;
+        counters_.published_bytes += bytes;
+    }
     if (reported)
         static_cast<receipt&>(reported->report) = result;
     if (!turn_.empty() || reported)
         schedule();
-    if (observer_)
+    if (observer_ && !relayed)
         observer_->at_publish(message(m), result);
     if (!dispatching_)
         run_deferred();
@@ -471,7 +492,7 @@ PUSHER_DECL receipt core::publish_to(
     auto* t = topics_.find(label);
     result.error = check(t, label, payload, o);
     std::optional<id_use> id;
-    if (!result.error && recent_ids_.enabled() && !o.id.empty()) {
+    if (!result.error && recent_ids_.enabled() && !o.id.empty() && !(stored && stored->relayed)) {
         using whom = recent_ids::audience;
         id = id_use{
             recent_ids_.name_of(
@@ -511,13 +532,17 @@ PUSHER_DECL receipt core::publish_to(
             t = nullptr;
         }
     }
+    const bool kept = in_history && t && t->past;
     auto run_index = topic_state::no_run;
-    if (!queues.empty() || (in_history && t && t->past)) {
+    if (!queues.empty() || kept) {
         auto r = make_run(t ? t->name : shared_text(label), stored);
         r->set_addressed();
-        if (in_history && t && t->past) {
+        if (kept) {
             result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};
             t->past->open(r);
+        } else if (stored && stored->position) {
+            result.position = m.position = stored->position;
+            r->keep_in_history(stored->position->epoch, stored->position->offset);
         }
         m.receive_time = r->receive_time();
         run_index = turn_.add_run({std::move(r), nullptr, turn::none, 0, {}});
@@ -529,10 +554,10 @@ PUSHER_DECL receipt core::publish_to(
             result.matched = queues.size();
         }
         if (reported)
-            list_audience(*reported, result.position ? t : nullptr, queues);
+            list_audience(*reported, kept ? t : nullptr, queues);
         turn_.run_at(run_index).messages->append(m, o.publisher, o.ttl);
         turn_.logged(run_index, turn::none);
-        if (result.position)
+        if (kept)
             appended_to_past(*t);
     }
     if (id)
@@ -546,7 +571,7 @@ PUSHER_DECL receipt core::publish_to(
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    published(result, m, payload.size(), reported.get());
+    published(result, m, payload.size(), reported.get(), stored);
     return result;
 }
 
@@ -562,14 +587,14 @@ PUSHER_DECL receipt core::broadcast(
 
 PUSHER_DECL receipt core::push_to(
     std::string_view uid, std::string_view label, std::string_view payload, const publish_options& o,
-    report_function* report) {
+    report_function* report, const stored_at* stored) {
     std::vector<subscriber_ptr> of_uid;
     for_each_of_uid(uid, [&](subscriber_base& s) {
         if (s.listed)
             of_uid.push_back(&s);
     });
     const bool absent = of_uid.empty();
-    const auto result = publish_to(std::move(of_uid), label, payload, o, uid, nullptr, nullptr, report);
+    const auto result = publish_to(std::move(of_uid), label, payload, o, uid, nullptr, stored, report);
     const bool published = !result.error && !result.repeated;
     if (absent && has_ladders_ && !uid.empty() && published &&
         fail_absent(uid, label, payload, o, result.sequence) && report)

@@ -69,8 +69,11 @@ PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
         slots[s.uid_index] = slots.back();
         slots_[slots.back()]->uid_index = s.uid_index;
         slots.pop_back();
-        if (slots.empty())
+        if (slots.empty()) {
             uids_.erase(found);
+            if (interest_)
+                interest_->at_interest(interest_keeper::kind::user, old.view(), false);
+        }
         s.uid = {};
     }
     if (uid.empty())
@@ -80,6 +83,8 @@ PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
         shared_text text(uid);
         const auto key = text.view();
         found = uids_.emplace(key, std::pair(std::move(text), std::vector<std::uint32_t>())).first;
+        if (interest_)
+            interest_->at_interest(interest_keeper::kind::user, key, true);
     }
     auto& slots = found->second.second;
     s.uid_index = static_cast<std::uint32_t>(slots.size());
@@ -116,6 +121,8 @@ PUSHER_DECL void core::register_group(group& g) {
 
 /// What the host wants kept. If its hook throws, nothing is.
 PUSHER_DECL history_params core::history_of(std::string_view topic) {
+    if (interest_ && !interest_->keeps(topic))
+        return {};
     if (!params_.history_for)
         return params_.history;
     try {
@@ -322,7 +329,18 @@ PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
     }
     s.subs.pop_back();
     --subscriptions_;
+    if (auto& p = pattern_of(g); --p.subscriptions == 0 && interest_)
+        tell_interest(p, false);
     release(g);
+}
+
+PUSHER_DECL void core::tell_interest(const pattern& p, bool begins) {
+    using kind = interest_keeper::kind;
+    if (p.what == group::kind::topic)
+        return interest_->at_interest(kind::topic, static_cast<const topic_state&>(p).name.view(), begins);
+    auto text = static_cast<const filter_node&>(p).levels();
+    text.remove_suffix(1); // the slash behind the last
+    interest_->at_interest(kind::filter, text, begins);
 }
 
 /// Gives a subscription policies of its own, or takes them away.
@@ -398,7 +416,9 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
 /// Whether a subscription may be a durable one.
 PUSHER_DECL error_code
 core::may_be_durable(const subscriber_base& s, std::string_view text, const subscribe_options& o) const {
-    if (!o.acknowledge) // its acknowledgements are what it goes on after
+    // Its acknowledgements are what it goes on after; and one of several brokers may not be the one that its
+    // subscriber comes back to.
+    if (!o.acknowledge || interest_)
         return errc::unsupported;
     if (!is_valid_topic(o.durable))
         return errc::invalid_message;
@@ -419,6 +439,8 @@ core::may_subscribe(const subscriber_base& s, std::string_view text, const subsc
         return errc::invalid_type;
     if (restoring_ || (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
         (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
+        return errc::unsupported;
+    if (interest_ && o.on_failure && parks(*o.on_failure))
         return errc::unsupported;
     return o.durable.empty() ? error_code() : may_be_durable(s, text, o);
 }
@@ -500,6 +522,8 @@ PUSHER_DECL subscribe_result core::subscribe(
     set_options(s, ref, o.overflow, o.on_failure);
     s.subs.push_back(ref);
     ++subscriptions_;
+    if (++p->subscriptions == 1 && interest_)
+        tell_interest(*p, true);
     const auto sub = s.subs.size() - 1;
     forget_resumed(s, text, o.type, asked.resume, resume_after, o.durable);
     expect_mail(s);

@@ -16,7 +16,7 @@ PUSHER_DECL acceptor::acceptor(std::shared_ptr<services> s, std::size_t send_buf
 PUSHER_DECL void acceptor::open(const stream_address& where, int backlog, error_code& ec) {
     namespace asio = boost::asio;
     if (where.address.starts_with("unix:"))
-        return open_path(where.address.substr(5), backlog, ec);
+        return open_path(where.address.substr(5), backlog, where.shared, ec);
     const auto ip = asio::ip::make_address(where.address, ec);
     if (ec)
         return;
@@ -24,6 +24,8 @@ PUSHER_DECL void acceptor::open(const stream_address& where, int backlog, error_
     acceptor_.open(endpoint(e).protocol(), ec);
     if (!ec)
         acceptor_.set_option(asio::socket_base::reuse_address(true), ec);
+    if (!ec && where.shared)
+        acceptor_.set_option(share_port(), ec);
     if (!ec && ip.is_v6())
         acceptor_.set_option(asio::ip::v6_only(true), ec);
     if (!ec)
@@ -58,8 +60,12 @@ PUSHER_DECL boost::asio::ip::tcp::endpoint acceptor::local_endpoint() const {
     return ip;
 }
 
-PUSHER_DECL void acceptor::open_path(const std::string& path, int backlog, error_code& ec) {
+PUSHER_DECL void acceptor::open_path(const std::string& path, int backlog, bool shared, error_code& ec) {
     namespace asio = boost::asio;
+    if (shared) {
+        ec = asio::error::operation_not_supported;
+        return;
+    }
     if (path.empty() || path.size() > 107) { // sockaddr_un
         ec = path.empty() ? asio::error::make_error_code(asio::error::invalid_argument)
                           : asio::error::make_error_code(asio::error::name_too_long);

@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/transport/share_port.hpp>
 #include <pusher/transport/udp_link.hpp>
 
 namespace pusher::inline v0 {
@@ -12,10 +13,12 @@ PUSHER_DECL udp_port::udp_port(std::shared_ptr<services> s, std::uint64_t seed)
       socket_(services_->executor()),
       peers_(0, udp_endpoint_hash{seed}) {}
 
-PUSHER_DECL void udp_port::open(const endpoint& where, error_code& ec) {
+PUSHER_DECL void udp_port::open(const endpoint& where, bool shared, error_code& ec) {
     socket_.open(where.protocol(), ec);
     if (!ec && where.address().is_v6())
         socket_.set_option(boost::asio::ip::v6_only(true), ec);
+    if (!ec && shared)
+        socket_.set_option(share_port(), ec);
     if (!ec)
         socket_.bind(where, ec);
     if (!ec)
