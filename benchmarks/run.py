@@ -34,7 +34,7 @@ ALONE = {
 PARTS = [*LOADED, *ALONE, "compile"]
 
 # tier: repetitions, publishing time of each measurement, seconds for all that needs the load generator
-AMOUNTS = {QUICK: (1, 700, 60), DEFAULT: (3, 700, 380), FULL: (5, 2000, None)}
+AMOUNTS = {QUICK: (1, 700, 60), DEFAULT: (3, 700, 340), FULL: (5, 2000, None)}
 
 
 def machine():
@@ -58,7 +58,7 @@ def parse():
     parser.add_argument("--repeat", type=int, help="repetitions (3; quick 1, full 5)")
     parser.add_argument("--millis", type=int, help="publishing time of each measurement (700; full 2000)")
     parser.add_argument("--seconds", type=int, help="no new repetition of the load generator's parts after that "
-                                                    "(380; full: no limit)")
+                                                    "(340; full: no limit)")
     parser.add_argument("--dialect", choices=["raw", "native"], default="raw",
                         help="of the servers that have no protocol of their own (raw)")
     parser.add_argument("--only", default="", help=f"parts, of {','.join(PARTS)}")
