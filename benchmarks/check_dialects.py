@@ -20,7 +20,8 @@ from check_load import Checks, Hub, TWO_TOPICS, frame, run, serve
 class Web(Hub):
     """Those on WebSocket, told apart by the path. `join`, which is no fault, puts two messages into a frame."""
 
-    AROUND = {"/bayeux": (b"[", b",", b"]"), "/connection/websocket": (b"", b"\n", b"\n"), "/socket.io/": (b"", b"", b"")}
+    AROUND = {"/bayeux": (b"[", b",", b"]"), "/connection/websocket": (b"", b"\n", b"\n"),
+              "/socket.io/": (b"", b"", b"")}
     NAMES = ["faye", "centrifuge", "socketio"]
 
     def __init__(self, fault):
@@ -43,9 +44,9 @@ class Web(Hub):
             return [m["subscription"][1:] for m in messages], [b"[" + b",".join([reply] * len(messages)) + b"]"]
         if path == "/connection/websocket":
             commands = [command for command in map(json.loads, text.split()) if command]  # an empty one is a pong
-            replies = [b'{"id":%d,"%s":{}}' % (c["id"], b"connect" if "connect" in c else b"subscribe" if good else b"error")
-                       for c in commands]
-            ping = [b"{}"] if "connect" in text.decode() else []
+            answers = [b"connect" if "connect" in c else b"subscribe" if good else b"error" for c in commands]
+            replies = [b'{"id":%d,"%s":{}}' % (c["id"], answer) for c, answer in zip(commands, answers)]
+            ping = [b"{}"] if b"connect" in answers else []
             return [c["subscribe"]["channel"] for c in commands if "subscribe" in c], [b"\n".join(replies + ping)]
         if text == b"40":
             return [], [b'40{"sid":"y"}', b"2"]

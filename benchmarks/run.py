@@ -29,12 +29,14 @@ ALONE = {
     "publish": ["publish", "--repeat", "{repeat}"],
     "churn": ["churn", "--repeat", "{repeat}"],
     "replay": ["replay", "--repeat", "{repeat}"],
+    "group": ["group", "--repetitions", "{repeat}", "--millis", "{millis}"],
     "store": ["store", "--repeat", "{repeat}", "--millis", "{millis}"],
 }
 PARTS = [*LOADED, *ALONE, "compile"]
+ONLY_FULL = ["group"]  # beside works that are of that tier
 
 # tier: repetitions, publishing time of each measurement, seconds for all that needs the load generator
-AMOUNTS = {QUICK: (1, 700, 60), DEFAULT: (3, 700, 380), FULL: (5, 2000, None)}
+AMOUNTS = {QUICK: (1, 700, 60), DEFAULT: (3, 700, 340), FULL: (5, 2000, None)}
 
 
 def machine():
@@ -58,7 +60,7 @@ def parse():
     parser.add_argument("--repeat", type=int, help="repetitions (3; quick 1, full 5)")
     parser.add_argument("--millis", type=int, help="publishing time of each measurement (700; full 2000)")
     parser.add_argument("--seconds", type=int, help="no new repetition of the load generator's parts after that "
-                                                    "(380; full: no limit)")
+                                                    "(340; full: no limit)")
     parser.add_argument("--dialect", choices=["raw", "native"], default="raw",
                         help="of the servers that have no protocol of their own (raw)")
     parser.add_argument("--only", default="", help=f"parts, of {','.join(PARTS)}")
@@ -71,7 +73,8 @@ def parse():
     for name, value in zip(("repeat", "millis", "seconds"), AMOUNTS[arguments.tier]):
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    arguments.parts = arguments.only.split(",") if arguments.only else PARTS
+    arguments.parts = (arguments.only.split(",") if arguments.only
+                       else [p for p in PARTS if arguments.tier == FULL or p not in ONLY_FULL])
     for name in arguments.parts:
         if name not in PARTS:
             parser.error(f"unknown part: {name}")

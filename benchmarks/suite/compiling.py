@@ -11,11 +11,26 @@ from suite.report import show, table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BASELINE = "a server of Beast alone"
+# With the bodies compiled in, as where nothing else is linked.
+WITH_BODIES = ["-include", "pusher/src.hpp"]
 PROGRAMS = {
-    BASELINE: "benchmarks/compile/beast_server.cpp",
-    "pusher, in process: examples/1_hello": "examples/1_hello.cpp",
-    "pusher, the same server: examples/3_websocket": "examples/3_websocket.cpp",
+    BASELINE: ("benchmarks/compile/beast_server.cpp", []),
+    "pusher, as much in examples/3_websocket": ("examples/3_websocket.cpp", WITH_BODIES),
+    "pusher, the program in README.md": ("README.md", []),
 }
+
+
+def source_of(file, folder):
+    """The file itself, or of a text its first program."""
+    path = os.path.join(ROOT, file)
+    if not file.endswith(".md"):
+        return path
+    with open(path, encoding="utf-8") as text:
+        program = text.read().split("```cpp\n")[1].split("```")[0]
+    path = os.path.join(folder, "main.cpp")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(program)
+    return path
 
 
 def compiler():
@@ -32,16 +47,18 @@ def print_compiling(repeat):
     seconds, sizes = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(repeat):
-            for name, source in PROGRAMS.items():
+            for name, (file, flags) in PROGRAMS.items():
+                source = source_of(file, folder)
                 out = os.path.join(folder, "program")
                 begin = time.monotonic()
-                done = subprocess.run([cxx, "-std=c++20", "-O2", "-I", os.path.join(ROOT, "include"),
-                                       os.path.join(ROOT, source), "-o", out, "-pthread"],
-                                      capture_output=True, text=True, check=False)
+                done = subprocess.run([cxx, "-std=c++20", "-O2", "-I", os.path.join(ROOT, "include"), *flags, source,
+                                       "-o", out, "-pthread"], capture_output=True, text=True, check=False)
+                took = time.monotonic() - begin
                 if done.returncode != 0:
-                    print(f"Failed: compile, {name}: {done.stderr.splitlines()[:1]}\n")
+                    error = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+                    print(f"Failed: compile, {name}: {error}\n")
                     return False
-                seconds.setdefault(name, []).append(time.monotonic() - begin)
+                seconds.setdefault(name, []).append(took)
                 subprocess.run(["strip", out], check=False)
                 sizes[name] = os.path.getsize(out)
     print(f"**Compile time and size of small programs** ({os.path.basename(cxx)} -O2, header-only, stripped)\n")

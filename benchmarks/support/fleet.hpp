@@ -446,6 +446,12 @@ private:
             ++tallies_[c.stuck].bad;
     }
 
+    static std::string printable(std::string_view bytes) {
+        std::string text(bytes.substr(0, 200));
+        std::replace_if(text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
+        return text;
+    }
+
     void confirmed(client& c, std::uint64_t key, std::uint64_t count) {
         if (c.state != client::subscribing)
             return;
@@ -473,7 +479,7 @@ private:
             case step::refused:
             case step::bad:
                 if (c.state == client::subscribing)
-                    throw std::runtime_error("subscribe was answered with: " + std::string(input));
+                    throw std::runtime_error("subscribe was answered with: " + printable(input));
                 ++tallies_[c.stuck].bad;
                 break;
             case step::incomplete:
