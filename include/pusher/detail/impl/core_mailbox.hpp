@@ -41,7 +41,7 @@ PUSHER_DECL bool core::reached_otherwise(
 PUSHER_DECL bool core::cursor_has(const subscriber_base& s, const run& r, std::uint32_t index) const {
     return s.catching && r.in_history() &&
            std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
-               return c->topic->name.view() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+               return c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
                       c->from <= r.offset_of(index) && asks_for(*c, s, r, index);
            });
 }
@@ -52,7 +52,7 @@ PUSHER_DECL bool core::cursor_brings(const subscriber_base& s, const run& r, std
         return false;
     const auto offset = r.offset_of(index);
     for (const auto& c : s.catching->cursors)
-        if (c->topic->name.view() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+        if (c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
             c->next <= offset && asks_for(*c, s, r, index)) {
             c->owed = std::min(c->owed, offset);
             return true;
@@ -126,7 +126,7 @@ PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
                 const auto at = past.at(e.offset);
                 fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
             } else {
-                count_drop(s, c->topic->name.view(), drop_cause::trimmed);
+                count_drop(s, c->topic->text(), drop_cause::trimmed);
             }
     }
 }

@@ -22,7 +22,7 @@ PUSHER_DECL topic_state* core::hold_topic(std::string_view topic) {
 PUSHER_DECL replica core::begin_replica(
     std::string_view topic, const history_params& keep, std::uint64_t epoch, std::uint64_t first) const {
     // Of what is not there any more nobody knows the sequences that it would have here.
-    replica r{shared_text(topic), std::make_unique<history>(epoch, keep, first > 1 ? sequence_ : 0)};
+    replica r{shared_text(topic), std::make_unique<topic_past>(epoch, keep, first > 1 ? sequence_ : 0)};
     r.past->restore(first);
     return r;
 }
@@ -48,9 +48,12 @@ PUSHER_DECL bool core::install(replica r) {
         t = &add_topic(r.topic.view(), {});
     }
     close_run(*t); // which is in no history
-    t->past = std::move(r.past);
-    if (t->past->params().age.count() > 0 && !t->aging) {
-        t->aging = true;
+    if (const auto old = std::exchange(t->past, std::move(r.past))) {
+        t->past->cursors = std::move(old->cursors);
+        t->past->aging = old->aging;
+    }
+    if (t->past->params().age.count() > 0 && !t->past->aging) {
+        t->past->aging = true;
         aging_.push_back(t->id);
     }
     trim(*t);
@@ -61,10 +64,10 @@ PUSHER_DECL bool core::drop_replica(std::string_view topic) {
     auto* const t = topics_.find(topic);
     if (!t || !t->past)
         return true;
-    if (!t->no_subscribers() || t->pins != 0 || t->cursors)
+    if (!t->no_subscribers() || t->pins != 0 || t->cursors())
         return false;
     close_run(*t);
-    if (std::exchange(t->aging, false)) {
+    if (t->past->aging) {
         *std::find(aging_.begin(), aging_.end(), t->id) = aging_.back();
         aging_.pop_back();
     }
@@ -83,8 +86,8 @@ core::lose_relayed(std::string_view topic, std::uint64_t count, std::uint64_t fi
         while (t->past->messages() != 0)
             pop_oldest(*t);
         t->past->release_last();
-        if (t->cursors)
-            for (auto* const c : *t->cursors)
+        if (t->cursors())
+            for (auto* const c : *t->cursors())
                 c->skip_to(last + 1);
         t->past->restore(last + 1);
     }
