@@ -174,6 +174,7 @@ public:
             });
         while (ready != producers)
             std::this_thread::yield();
+        context_.restart(); // it was out of work
         const auto work = boost::asio::make_work_guard(context_);
         const auto began = steady_ns();
         go = true;

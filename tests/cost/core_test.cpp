@@ -23,6 +23,8 @@ constexpr std::size_t thousand = 1000;
 /// Sessions of 1,000 topics each, which no other session has.
 struct crowd {
     explicit crowd(std::size_t sessions) : script(roomy()) {
+        for (std::size_t topic = 0; topic != thousand; ++topic)
+            names.push_back(name(0, topic));
         for (std::size_t n = 0; n != sessions; ++n) {
             peers.push_back(script.session());
             for (std::size_t topic = 0; topic != thousand; ++topic)
@@ -36,7 +38,8 @@ struct crowd {
         return p;
     }
     static std::string name(std::size_t session, std::size_t topic) {
-        return "of " + std::to_string(session) + "/topic " + std::to_string(topic);
+        // All are of one length: what a test does with a longer one may take an allocation more.
+        return "of " + std::to_string(1'000'000 + session) + "/topic " + std::to_string(1000 + topic);
     }
 
     /// A message to each of 1,000 topics, of all sessions in turn.
@@ -44,6 +47,8 @@ struct crowd {
         std::vector<std::string> topics;
         for (std::size_t n = 0; n != thousand; ++n)
             topics.push_back(name(n % peers.size(), n));
+        for (const auto& p : peers)
+            p->link.bytes.clear(); // what it had room for it has room for again
         return work_of([&] {
             for (const auto& topic : topics) {
                 script.core.publish(topic, "x");
@@ -78,6 +83,7 @@ struct crowd {
 
     core_script script;
     std::vector<peer_ptr> peers;
+    std::vector<std::string> names; ///< of the first session's topics
 };
 
 /// Whether it is about as much: a table that is larger may be fuller too.
@@ -87,6 +93,13 @@ bool about(const work& large, const work& small) {
     CHECK(large.allocations <= small.allocations + small.allocations / 2);
     return large.blocks <= small.blocks + small.blocks / 2;
 }
+
+/// The payload alone.
+class plain final : public pusher::encoding {
+public:
+    void push(const pusher::message& m, std::string& out) const override { out.append(m.payload()); }
+    void gap(const pusher::gap&, std::string&) const override {}
+};
 
 } // namespace
 
@@ -173,4 +186,53 @@ TEST_CASE("cost: logging out does not grow with the number of sessions of a uid"
         return done;
     };
     CHECK(about(log_out(10'000), log_out(1000)));
+}
+
+TEST_CASE("cost: topics that are published to again and again need no memory for it") {
+    crowd c(1);
+    const plain as;
+    c.script.core.attach(*c.peers[0], as, c.peers[0]->link);
+    const std::string payload(100, 'x');
+    const auto publish = [&] {
+        for (std::size_t n = 0; n != 10 * thousand; ++n) {
+            c.script.core.publish(c.names[n % thousand], payload);
+            if (n % 32 == 31)
+                c.script.turn();
+        }
+        c.script.turn();
+        CHECK(c.peers[0]->link.bytes.size() == 10 * thousand * payload.size());
+        c.peers[0]->link.bytes.clear();
+    };
+    publish();
+    const auto done = work_of(publish);
+    CHECK(done.allocations <= 10); // of the peer
+}
+
+TEST_CASE("cost: what a topic and a subscription take in memory") {
+    constexpr std::size_t topics = 100 * thousand;
+    core_script s;
+    std::vector<std::string> names;
+    for (std::size_t n = 0; n != topics; ++n)
+        names.push_back("device/" + std::to_string(n) + "/state");
+    std::vector<peer_ptr> peers;
+    for (std::size_t n = 0; n != topics / 100; ++n)
+        peers.push_back(s.queue());
+    // Each subscriber has a thousand topics, and each topic ten subscribers.
+    const auto subscribe = [&](std::size_t from, std::size_t to) {
+        return work_of([&] {
+            pusher::error_code ec;
+            for (std::size_t n = from * topics; n != to * topics; ++n)
+                s.core.subscribe(*peers[n / thousand], names[n % topics], {}, ec);
+            REQUIRE(!ec);
+        });
+    };
+    const auto first = subscribe(0, 1);
+    const auto others = subscribe(1, 10);
+    REQUIRE(s.core.subscriptions() == 10 * topics);
+    const auto each = [](const work& w, std::size_t count) {
+        return static_cast<double>(w.bytes) / static_cast<double>(count);
+    };
+    INFO(each(first, topics) << " and " << each(others, 9 * topics));
+    CHECK(each(first, topics) <= 128 + 32); // a topic, and its subscription
+    CHECK(each(others, 9 * topics) <= 32);
 }

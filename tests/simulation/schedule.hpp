@@ -230,7 +230,7 @@ inline command schedule::make(kind what) {
         if (cursors.empty())
             return make(kind::publish);
         const auto& at = *cursors[random_.below(cursors.size())];
-        c.text = std::string(at.topic->name.view());
+        c.text = std::string(at.topic->text());
         // Mostly something that was sent.
         c.number = random_.below(static_cast<std::size_t>(at.next) + (random_.percent(5) ? 2 : 0));
         break;
@@ -361,7 +361,7 @@ inline bool schedule::acknowledge_all(std::size_t n) {
             command c;
             c.what = kind::acknowledge;
             c.user = n;
-            c.text = std::string(at.topic->name.view());
+            c.text = std::string(at.topic->text());
             c.number = static_cast<std::size_t>(at.next - 1);
             step(c);
             any = true;

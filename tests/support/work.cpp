@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <new>
 
+#include <malloc.h>
+
 #if defined(__clang__)
 #define PUSHER_TEST_UNCOUNTED __attribute__((no_sanitize("coverage")))
 #else
@@ -13,7 +15,13 @@
 #endif
 
 namespace {
+
 test::work total;
+
+std::int64_t size_of(void* p) noexcept {
+    return static_cast<std::int64_t>(::malloc_usable_size(p) + sizeof(std::size_t));
+}
+
 } // namespace
 
 test::work test::work_so_far() noexcept { return total; }
@@ -25,6 +33,7 @@ void* operator new(std::size_t size) {
     if (!p)
         throw std::bad_alloc();
     ++total.allocations;
+    total.bytes += size_of(p);
     return p;
 }
 
@@ -36,6 +45,10 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     }
 }
 
-void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p) noexcept {
+    if (p)
+        total.bytes -= size_of(p);
+    std::free(p);
+}
 
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { operator delete(p); }

@@ -13,6 +13,7 @@ namespace test {
 struct work {
     std::uint64_t blocks = 0;      ///< basic blocks that were run
     std::uint64_t allocations = 0; ///< by `operator new`
+    std::int64_t bytes = 0;        ///< that they take, less what was given back; with 8 for each block
 };
 
 /// Since the program began.
@@ -24,7 +25,7 @@ work work_of(F&& f) {
     const auto before = work_so_far();
     std::forward<F>(f)();
     const auto after = work_so_far();
-    return {after.blocks - before.blocks, after.allocations - before.allocations};
+    return {after.blocks - before.blocks, after.allocations - before.allocations, after.bytes - before.bytes};
 }
 
 } // namespace test

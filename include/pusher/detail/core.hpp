@@ -339,6 +339,7 @@ private:
         reporting_ptr report{};
     };
 
+    /// Policies of a subscription's own. Few have any.
     struct sub_options {
         std::optional<overflow_policy> overflow;
         failure_ladder on_failure;
@@ -378,8 +379,15 @@ private:
     std::optional<std::uint64_t>
     pending_from(const subscriber_base& s, std::size_t sub, const topic_state& t) const noexcept;
     void set_options(
-        subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow,
+        subscriber_base& s, const sub_ref& ref, const std::optional<overflow_policy>& overflow,
         const failure_ladder* on_failure);
+    static std::uint64_t options_key(const subscriber_base& s, const sub_ref& ref) noexcept {
+        return std::uint64_t{s.slot} << 32 | ref.order;
+    }
+    [[nodiscard]] const sub_options* options_of(const subscriber_base& s, const sub_ref& ref) const noexcept {
+        const auto found = s.has_options ? options_.find(options_key(s, ref)) : options_.end();
+        return found == options_.end() ? nullptr : &found->second;
+    }
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
     void compact(group& g);
@@ -433,8 +441,19 @@ private:
     std::size_t dispatch(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
         std::span<const subscriber_ptr> subscribers, reporting* to);
-    std::size_t call_group(group& g, const message& m, std::uint64_t publisher);
-    void call(handler_subscriber& s, const message& m);
+    std::size_t call_group(group& g, const message& m, std::uint64_t publisher, bool mark);
+    void call(handler_subscriber& s, const message& m) {
+        if (s.held)
+            return hold(s, m);
+        try {
+            s.deliver(m);
+            ++counters_.delivered;
+        } catch (...) {
+            call_failed(s, m);
+        }
+    }
+    void call_failed(handler_subscriber& s, const message& m);
+    bool left_to_cursor(const handler_subscriber& s, const message& m);
     void tell(handler_subscriber& s, const gap& g);
     std::size_t defer(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
@@ -466,7 +485,22 @@ private:
     }
     run_ptr make_run(const shared_text& topic, const stored_at* stored = nullptr) {
         const auto at = stored ? *stored : now();
-        return run_ptr(new run(topic, at.received, at.born, account_));
+        if (spare_runs_.empty())
+            return run_ptr(new run(topic, at.received, at.born, account_));
+        auto r = std::move(spare_runs_.back());
+        spare_runs_.pop_back();
+        r->begin(topic, at.received, at.born);
+        return r;
+    }
+    /// Keeps a run that nobody else has, if it is small, for a later turn: where many topics are published to
+    /// once in a turn, making runs would be most of the work.
+    void spare(run_ptr r) {
+        constexpr std::size_t most = 256;
+        constexpr std::size_t largest = 2048;
+        if (spare_runs_.size() == most || r->held() > largest)
+            return;
+        r->clear();
+        spare_runs_.push_back(std::move(r));
     }
     void enforce_limits(queue_subscriber& s, const outbox_params& limits, drop_cause why);
     /// What was encoded just now takes memory too.
@@ -719,17 +753,19 @@ private:
     mutable std::uint64_t held_mark_ = 0; ///< of the latest look at who may read on
     boost::unordered_flat_map<std::string_view, std::pair<shared_text, std::vector<std::uint32_t>>, text_hash>
         uids_{0, text_hash(params_.hash_seed)};
-    std::vector<sub_options> options_;
-    std::vector<std::uint32_t> free_options_;
+    boost::unordered_flat_map<std::uint64_t, sub_options> options_; ///< by `options_key`
     turn turn_;
+    std::vector<run_ptr> spare_runs_;
     std::deque<deferred> deferred_;
-    std::vector<reporting_ptr> reports_;   ///< of this turn, in publish order
-    reporting* reporting_ = nullptr;       ///< of the message that handlers are being called with
-    std::size_t reported_ = 0;             ///< deliveries that are listed, and were not tried
-    std::vector<subscriber_ptr> catchups_; ///< whose turn to read on comes at the next flush
-    std::vector<filter_node*> matched_;    ///< room for one publish
-    std::vector<group*> called_;           ///< room for one publish
-    std::vector<std::uint64_t> selection_; ///< room for one session's turn
+    std::vector<reporting_ptr> reports_;    ///< of this turn, in publish order
+    reporting* reporting_ = nullptr;        ///< of the message that handlers are being called with
+    std::size_t reported_ = 0;              ///< deliveries that are listed, and were not tried
+    std::vector<subscriber_ptr> catchups_;  ///< whose turn to read on comes at the next flush
+    std::vector<filter_node*> matched_;     ///< room for one publish
+    std::vector<group*> called_;            ///< room for one publish
+    subscriber_base* called_now_ = nullptr; ///< whose handler runs, of a group's
+    subscriber_ptr left_meanwhile_;         ///< the same, once it has left: it lives on until that returns
+    std::vector<std::uint64_t> selection_;  ///< room for one session's turn
     std::vector<std::uint32_t> selected_replies_;
     std::vector<std::size_t> refused_; ///< frames of one session's turn
     scratch room_;

@@ -1,25 +1,19 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/compact_list.hpp>
+#include <pusher/detail/rare_list.hpp>
 #include <pusher/detail/shared_text.hpp>
 #include <pusher/detail/text_hash.hpp>
 
-#include <boost/container/options.hpp>
-#include <boost/container/vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace pusher::inline v0::detail {
-
-/// A vector that is 16 bytes when empty, for what there is one of per topic or per session.
-template <class T>
-using compact_vector = boost::container::vector<
-    T, void, boost::container::vector_options<boost::container::stored_size<std::uint32_t>>::type>;
 
 class handler_subscriber;
 
@@ -51,15 +45,18 @@ struct group {
     group(const group&) = delete;
     group& operator=(const group&) = delete;
 
-    compact_vector<member> members;
-    std::unique_ptr<std::vector<handler_member>> handlers;
+    static constexpr std::uint32_t no_run = 0xFFFFFFFFU;
+
+    compact_list<member> members;
+    rare_list<handler_member> handlers;
     std::uint32_t id = 0;   ///< index in the table of groups
     std::uint32_t pins = 0; ///< dispatches, deferred messages and cursors that will come back to it
     kind what;
-    bool blanked = false;     ///< some did leave
-    bool dispatching = false; ///< handlers are being called: leaving ones are blanked, not moved
+    bool blanked = false;        ///< some did leave
+    bool dispatching = false;    ///< handlers are being called: leaving ones are blanked, not moved
+    std::uint32_t open = no_run; ///< of a topic: the run of this turn that takes further messages
 
-    [[nodiscard]] bool has_handlers() const noexcept { return handlers && !handlers->empty(); }
+    [[nodiscard]] bool has_handlers() const noexcept { return !handlers.empty(); }
     [[nodiscard]] bool empty() const noexcept { return members.empty() && !has_handlers(); }
 };
 
@@ -82,13 +79,17 @@ struct pattern : group {
     std::unique_ptr<typed_groups> typed;
 
     [[nodiscard]] typed_group* find_type(std::string_view type) const noexcept {
-        if (!typed || type.empty())
-            return nullptr;
-        const auto found = typed->find(type);
-        return found == typed->end() ? nullptr : found->second.get();
+        return !typed || type.empty() ? nullptr : find_among_types(type);
     }
 
     [[nodiscard]] bool no_subscribers() const noexcept { return empty() && (!typed || typed->empty()); }
+
+private:
+    // Apart, so that the usual case, no types at all, is not a call.
+    [[nodiscard]] typed_group* find_among_types(std::string_view type) const noexcept {
+        const auto found = typed->find(type);
+        return found == typed->end() ? nullptr : found->second.get();
+    }
 };
 
 } // namespace pusher::inline v0::detail

@@ -69,6 +69,29 @@ public:
           born_(born),
           held_(std::move(account)) {}
 
+    /// Forgets everything but the room that its messages took.
+    void clear() noexcept {
+        topic_ = {};
+        epoch_ = first_offset_ = 0;
+        addressed_ = false;
+        entries_.clear();
+        bytes_.clear();
+        ttls_.clear();
+        for (auto& e : encoded_) {
+            e.bytes.clear();
+            e.ends.clear();
+            e.has_holes = false;
+        }
+        held_.set(0);
+    }
+
+    /// Begins anew after `clear`.
+    void begin(shared_text topic, wall_time received, steady_time born) noexcept {
+        topic_ = std::move(topic);
+        receive_time_ = received;
+        born_ = born;
+    }
+
     /// \param ttl after which the message is of no use to anybody; zero: it does not expire.
     void append(
         const message::fields& m, std::uint64_t publisher,
@@ -85,7 +108,9 @@ public:
         e.type_size = static_cast<std::uint8_t>(m.type.size());
         e.key_size = static_cast<std::uint8_t>(m.key.size());
         e.id_size = static_cast<std::uint8_t>(m.id.size());
-        bytes_.append(m.type).append(m.key).append(m.id).append(m.payload);
+        for (const auto part : {m.type, m.key, m.id, m.payload})
+            if (!part.empty())
+                bytes_.append(part);
         const auto headers_begin = bytes_.size();
         for (const auto& h : m.headers) {
             append_size(h.name.size());
@@ -233,8 +258,9 @@ public:
         recount();
     }
 
-    /// Gives back the room that only a growing run needs.
+    /// Gives back the room that only a growing run needs, or that was of use to another.
     void shrink() {
+        encoded_.remove_if([](const encoded& e) { return e.ends.empty(); });
         entries_.shrink_to_fit();
         bytes_.shrink_to_fit();
         recount();

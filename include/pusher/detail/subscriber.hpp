@@ -26,16 +26,24 @@ namespace pusher::inline v0::detail {
 class core;
 class subscriber_base;
 
-/// One subscription, in its subscriber's list. 24 bytes: a session may have thousands.
+/// One subscription, in its subscriber's list. 20 bytes: a session may have thousands.
 struct sub_ref {
     /// In place of an index in the group, while the subscription is catching up and is not in the group.
     static constexpr std::uint32_t catching = 0xFFFFFFFFU;
 
-    std::uint32_t group;   ///< id of the group
-    std::uint32_t index;   ///< where the group lists it
-    std::uint32_t options; ///< 1 + index in the table of options; 0: none
-    std::uint32_t order;   ///< grows from subscription to subscription of one subscriber
-    std::uint64_t born;    ///< since it is live: messages up to this sequence are not for it
+    std::uint32_t group; ///< id of the group
+    std::uint32_t index; ///< where the group lists it
+    std::uint32_t order; ///< grows from subscription to subscription of one subscriber
+
+    /// Since it is live: messages up to this sequence are not for it.
+    [[nodiscard]] std::uint64_t born() const noexcept { return std::uint64_t{born_high} << 32 | born_low; }
+    void set_born(std::uint64_t sequence) noexcept {
+        born_low = static_cast<std::uint32_t>(sequence);
+        born_high = static_cast<std::uint32_t>(sequence >> 32);
+    }
+
+    std::uint32_t born_low = 0; // two halves, or there would be four bytes of padding
+    std::uint32_t born_high = 0;
 };
 
 /// A subscription that reads its topic's history, and has not come to the present yet.
@@ -112,7 +120,7 @@ public:
     std::uint64_t id = 0;
     std::uint64_t last_sequence = 0; ///< the newest message that was counted or called for
     std::uint64_t bound_at = 0;      ///< the broker's sequence when it got its uid
-    compact_vector<sub_ref> subs;
+    compact_list<sub_ref> subs;
     std::unique_ptr<catchup> catching;
     shared_text uid;
     std::uint32_t uid_index = 0; ///< where the uid lists it

@@ -33,12 +33,19 @@ public:
 
 private:
     static std::uint64_t read(const char* at, std::size_t n) noexcept {
-        std::uint64_t v = 0;
         if (n == 8)
-            std::memcpy(&v, at, 8);
-        else
-            for (std::size_t i = 0; i != n; ++i)
-                v |= std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+            return load<std::uint64_t>(at);
+        if (n >= 4) // they overlap
+            return std::uint64_t{load<std::uint32_t>(at)} << 32 | load<std::uint32_t>(at + n - 4);
+        if (n == 0)
+            return 0;
+        const auto octet = [at](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(at[i])}; };
+        return octet(0) << 16 | octet(n / 2) << 8 | octet(n - 1);
+    }
+    template <class T>
+    static T load(const char* at) noexcept {
+        T v;
+        std::memcpy(&v, at, sizeof v);
         return v;
     }
 

@@ -6,10 +6,12 @@
 #include <pusher/detail/shared_text.hpp>
 #include <pusher/detail/text_hash.hpp>
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,57 +20,98 @@ namespace pusher::inline v0::detail {
 
 struct cursor;
 
+/// A topic's history, and who is catching up from it.
+struct topic_past : history {
+    using history::history;
+
+    std::uint64_t held = 0; ///< for `core::next_to_read`: marks topics of which nothing new may come
+    bool aging = false;     ///< in the list of those whose history has an age limit
+    std::unique_ptr<std::vector<cursor*>> cursors;
+};
+
 /// A topic that has subscribers, a history, or messages in the current turn. No other topic has any state.
+/// Its name is behind it, in the same block of memory: a table makes them.
 struct topic_state : pattern {
-    explicit topic_state(std::string_view text) : pattern(kind::topic), name(text) {}
+    std::unique_ptr<topic_past> past;
 
-    shared_text name;
-    static constexpr std::uint32_t no_run = 0xFFFFFFFFU;
+    [[nodiscard]] std::string_view text() const noexcept { return shared_text::view_behind(this + 1); }
+    [[nodiscard]] shared_text name() const noexcept { return shared_text::behind(this + 1); }
 
-    std::uint32_t open = no_run; ///< the run of this turn that takes further messages
-    std::uint64_t held = 0;      ///< for `core::next_to_read`: marks topics of which nothing new may come
-    bool aging = false;          ///< in the list of those whose history has an age limit
-    std::unique_ptr<history> past;
-    std::unique_ptr<std::vector<cursor*>> cursors; ///< who is catching up from `past`
-
+    /// Who is catching up; null: nobody.
+    [[nodiscard]] const std::vector<cursor*>* cursors() const noexcept {
+        return past ? past->cursors.get() : nullptr;
+    }
     [[nodiscard]] bool unused() const noexcept {
         return (!past || past->unwritten()) && unused_but_for_its_past();
     }
     [[nodiscard]] bool unused_but_for_its_past() const noexcept {
-        return no_subscribers() && open == no_run && pins == 0 && !cursors;
+        return no_subscribers() && open == no_run && pins == 0 && !cursors();
     }
+
+private:
+    friend class topic_table;
+
+    topic_state() noexcept : pattern(kind::topic) {}
+    ~topic_state() = default;
 };
 
 /// Finds topics by name, in a time that does not depend on how many there are.
 class topic_table {
 public:
-    explicit topic_table(std::uint64_t seed) : topics_(0, text_hash(seed)) {}
+    explicit topic_table(std::uint64_t seed) : topics_(0, hash{text_hash(seed)}) {}
 
     [[nodiscard]] topic_state* find(std::string_view name) const noexcept {
         const auto found = topics_.find(name);
-        return found == topics_.end() ? nullptr : found->second.get();
+        return found == topics_.end() ? nullptr : found->get();
     }
 
     topic_state& add(std::string_view name) {
-        auto t = std::make_unique<topic_state>(name);
-        auto& added = *t;
-        topics_.emplace(added.name.view(), std::move(t));
-        return added;
+        owned t(::new (::operator new(sizeof(topic_state) + shared_text::room_for(name))) topic_state);
+        shared_text::put_behind(t.get() + 1, name);
+        return **topics_.insert(std::move(t)).first;
     }
 
-    void remove(const topic_state& t) noexcept { topics_.erase(t.name.view()); }
+    void remove(const topic_state& t) noexcept { topics_.erase(topics_.find(t.text())); }
 
     [[nodiscard]] std::size_t size() const noexcept { return topics_.size(); }
 
     template <class F>
     void for_each(F&& f) const {
-        for (const auto& entry : topics_)
-            f(*entry.second);
+        for (const auto& t : topics_)
+            f(*t);
     }
 
 private:
-    /// The keys view the topics' own names.
-    boost::unordered_flat_map<std::string_view, std::unique_ptr<topic_state>, text_hash> topics_;
+    struct deleter {
+        void operator()(topic_state* t) const noexcept {
+            t->~topic_state();
+            shared_text::leave_behind(t + 1, sizeof(topic_state));
+        }
+    };
+    using owned = std::unique_ptr<topic_state, deleter>;
+
+    static std::string_view text_of(std::string_view text) noexcept { return text; }
+    static std::string_view text_of(const owned& t) noexcept { return t->text(); }
+
+    struct hash {
+        using is_transparent = void;
+        template <class T>
+        [[nodiscard]] std::size_t operator()(const T& t) const noexcept {
+            return of_text(text_of(t));
+        }
+        text_hash of_text;
+    };
+    struct equal {
+        using is_transparent = void;
+        template <class T, class U>
+        [[nodiscard]] bool operator()(const T& a, const U& b) const noexcept {
+            const auto x = text_of(a);
+            const auto y = text_of(b);
+            return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0;
+        }
+    };
+
+    boost::unordered_flat_set<owned, hash, equal> topics_;
 };
 
 } // namespace pusher::inline v0::detail

@@ -4,6 +4,8 @@
 #include <pusher/detail/run.hpp>
 #include <pusher/detail/topic_table.hpp>
 
+#include <boost/container/small_vector.hpp>
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -32,7 +34,7 @@ struct open_run {
     topic_state* topic;        ///< null once the run is closed
     std::uint32_t dense;       ///< the slice of those who take all; `turn::none` if there are none
     std::size_t dense_matched; ///< how many those are
-    std::vector<plan> plans;
+    boost::container::small_vector<plan, 1> plans; ///< mostly there is one type, and none
 };
 
 /// What was published since the last flush: a log of messages in publish order, and for each subscriber that

@@ -120,7 +120,7 @@ PUSHER_DECL void core::forget_sent(subscriber_base& s, const run& r, std::uint32
     if (!s.catching || !r.in_history())
         return;
     for (const auto& c : s.catching->cursors)
-        if (c->sent && c->topic->name.view() == r.topic().view() && c->sent->forget(r.offset_of(index))) {
+        if (c->sent && c->topic->text() == r.topic().view() && c->sent->forget(r.offset_of(index))) {
             if (c->sent->empty())
                 timer_queue::cancel(*c->sent);
             schedule_catchup(s);
@@ -170,8 +170,8 @@ PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor&
         }
         lose_to_cursor(s, *r, p.index, drop_cause::expired);
     } else {
-        tell_gap(s, {c.topic->name, 1, e.offset, e.offset, e.sequence});
-        count_drop(s, c.topic->name.view(), drop_cause::trimmed);
+        tell_gap(s, {c.topic->name(), 1, e.offset, e.offset, e.sequence});
+        count_drop(s, c.topic->text(), drop_cause::trimmed);
     }
     for_repeating(s, c, [this](in_flight& sent, std::uint64_t offset) {
         sent.forget(offset);

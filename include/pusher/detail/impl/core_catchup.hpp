@@ -13,9 +13,9 @@ PUSHER_DECL void core::start_cursor(std::unique_ptr<cursor> c) {
     close_run(t); // what was published before is not covered by the cursor, and is in runs of its own
     if (c->group != cursor::no_group)
         ++groups_[c->group]->pins;
-    if (!t.cursors)
-        t.cursors = std::make_unique<std::vector<cursor*>>();
-    t.cursors->push_back(c.get());
+    if (!t.past->cursors)
+        t.past->cursors = std::make_unique<std::vector<cursor*>>();
+    t.past->cursors->push_back(c.get());
     if (!s.catching)
         s.catching = std::make_unique<catchup>();
     s.catching->cursors.push_back(std::move(c));
@@ -58,16 +58,16 @@ PUSHER_DECL bool core::relied_on(const subscriber_base& s, const cursor& c) cons
             return false; // it brings the same
     return std::any_of(s.subs.begin(), s.subs.end(), [&](const sub_ref& ref) {
         const auto& g = *groups_[ref.group];
-        return ref.index != sub_ref::catching && matches(g, c.topic->name.view(), type_of(g));
+        return ref.index != sub_ref::catching && matches(g, c.topic->text(), type_of(g));
     });
 }
 
 /// Takes a cursor out of its topic's list.
 PUSHER_DECL void core::forget(const cursor& c) {
-    auto& of_topic = *c.topic->cursors;
+    auto& of_topic = *c.topic->past->cursors;
     of_topic.erase(std::find(of_topic.begin(), of_topic.end(), &c));
     if (of_topic.empty())
-        c.topic->cursors.reset();
+        c.topic->past->cursors.reset();
 }
 
 /// \return the groups that the cursors have pinned, patterns before their types' groups: to be unpinned.
@@ -119,12 +119,12 @@ PUSHER_DECL std::size_t core::count_catching(
         return c.group != cursor::no_group && (c.type.empty() || c.type.view() == plan.type);
     };
     const auto live = [&](const subscriber_base& s, std::uint64_t by) {
-        return matches_live(s, t.name.view(), plan.type, by, sequence);
+        return matches_live(s, t.text(), plan.type, by, sequence);
     };
     if (plan.catching == open_run::plan::not_counted) {
         plan.catching = 0;
         next_stamp();
-        for (const auto* const c : *t.cursors)
+        for (const auto* const c : *t.cursors())
             if (asks(*c) && std::exchange(stamps_[c->who->slot], stamp_) != stamp_ && !live(*c->who, 0))
                 ++plan.catching;
     }
@@ -242,13 +242,13 @@ PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) co
     const auto mark = ++held_mark_;
     for (const auto& c : cursors)
         if (c->sent && (c->mail_first || window_is_full(*c) || c->sent->state.waits))
-            c->topic->held = mark;
+            c->topic->past->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;
     for (const auto& c : cursors) {
         const auto& past = *c->topic->past;
         const bool repeats = c->sent && c->sent->repeats();
-        if (!repeats && (c->next == past.next_offset() || c->topic->held == mark))
+        if (!repeats && (c->next == past.next_offset() || c->topic->past->held == mark))
             continue;
         if (!repeats && c->next_sequence == 0) {
             const auto p = past.at(c->next);
@@ -434,19 +434,19 @@ PUSHER_DECL void core::trimmed(topic_state& t, const history::place& p, std::uin
     // Who only asked for the last messages has no claim to those that have expired.
     const bool expired = r.may_expire(p.index) && r.expired(p.index, params_.steady());
     const auto owed = [&](const subscriber_base& s) {
-        return std::any_of(t.cursors->begin(), t.cursors->end(), [&](const cursor* c) {
+        return std::any_of(t.cursors()->begin(), t.cursors()->end(), [&](const cursor* c) {
             return c->who == &s && c->next == offset && c->owed <= offset;
         });
     };
     next_stamp();
-    for (auto* const c : *t.cursors) {
+    for (auto* const c : *t.cursors()) {
         if (c->next != offset || std::exchange(stamps_[c->who->slot], stamp_) == stamp_)
             continue;
         if (!wants(*c->who, t, r, p.index, offset) || (expired && !owed(*c->who)))
             continue;
         lose_to_cursor(*c->who, r, p.index, drop_cause::trimmed);
     }
-    for (auto* const c : *t.cursors)
+    for (auto* const c : *t.cursors())
         if (c->next == offset)
             c->skip_to(offset + 1);
 }

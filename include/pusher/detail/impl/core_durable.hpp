@@ -34,7 +34,7 @@ PUSHER_DECL void core::take_over(durable_subscriber& d, const subscriber_base& b
 /// A subscription reads on for a durable one. \param offset up to which its subscriber has everything.
 PUSHER_DECL void core::read_for_durable(cursor& c, std::string_view name, std::uint64_t offset) {
     const auto& s = *c.who;
-    auto& d = durable_cursor_for(s.uid.view(), name, c.topic->name, c.type);
+    auto& d = durable_cursor_for(s.uid.view(), name, c.topic->name(), c.type);
     timer_queue::cancel(*d.of);
     d.of->holder = s.id;
     d.reader = &c;
@@ -115,7 +115,7 @@ PUSHER_DECL bool core::prepare_durable(
         if (const auto* const known = d->find(text, o.type))
             return !known->stored;
     auto& topic = t ? *t : add_topic(text, history_of(text));
-    auto& c = durable_cursor_for(s.uid.view(), o.durable, topic.name, shared_text(o.type));
+    auto& c = durable_cursor_for(s.uid.view(), o.durable, topic.name(), shared_text(o.type));
     c.epoch = topic.past->epoch();
     c.offset = c.sent = topic.past->next_offset() - 1;
     c.fresh = true;

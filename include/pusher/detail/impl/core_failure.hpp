@@ -23,9 +23,9 @@ PUSHER_DECL const failure_ladder& core::ladder_of(std::string_view topic) const 
 PUSHER_DECL const failure_ladder&
 core::ladder_for(const subscriber_base& s, std::string_view topic, std::string_view type) const {
     if (s.has_options)
-        if (const auto* const by = governing(s, topic, type); by && by->options != 0)
-            if (const auto& own = options_[by->options - 1]; own.chooses_ladder)
-                return own.on_failure;
+        if (const auto* const by = governing(s, topic, type))
+            if (const auto* const own = options_of(s, *by); own && own->chooses_ladder)
+                return own->on_failure;
     return ladder_of(topic);
 }
 

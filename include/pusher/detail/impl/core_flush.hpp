@@ -55,9 +55,11 @@ PUSHER_DECL void core::end_turn() {
             deliver_turn(static_cast<queue_subscriber&>(*slots_[slot]), head);
     }
     for (auto& r : turn_.runs()) {
-        // A run that nobody but a history keeps has no need of its encoded form, nor of room to grow.
-        if (r.messages->use_count() == 1)
+        if (r.messages->use_count() == 1) {
+            spare(std::move(r.messages));
             continue;
+        }
+        // A run that nobody but a history keeps has no need of its encoded form, nor of room to grow.
         if (r.messages->use_count() == 2 && r.messages->in_history())
             r.messages->forget_encoded();
         r.messages->shrink();
@@ -402,7 +404,7 @@ PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why, bool f
         return failed && s.catching && r.in_history() &&
                std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
                    const auto offset = r.offset_of(index);
-                   return c->sent && c->topic->name.view() == r.topic().view() &&
+                   return c->sent && c->topic->text() == r.topic().view() &&
                           offset >= c->topic->past->first_offset() && c->sent->contains(offset) &&
                           (c->durable || !ladder_for(s, r.topic().view(), r.type_of(index)).empty());
                });

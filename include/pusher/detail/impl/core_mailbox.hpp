@@ -41,7 +41,7 @@ PUSHER_DECL bool core::reached_otherwise(
 PUSHER_DECL bool core::cursor_has(const subscriber_base& s, const run& r, std::uint32_t index) const {
     return s.catching && r.in_history() &&
            std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
-               return c->topic->name.view() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+               return c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
                       c->from <= r.offset_of(index) && asks_for(*c, s, r, index);
            });
 }
@@ -52,7 +52,7 @@ PUSHER_DECL bool core::cursor_brings(const subscriber_base& s, const run& r, std
         return false;
     const auto offset = r.offset_of(index);
     for (const auto& c : s.catching->cursors)
-        if (c->topic->name.view() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+        if (c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
             c->next <= offset && asks_for(*c, s, r, index)) {
             c->owed = std::min(c->owed, offset);
             return true;
@@ -126,7 +126,7 @@ PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
                 const auto at = past.at(e.offset);
                 fail(s, run_ptr(at.messages), at.index, failure_cause::disconnected);
             } else {
-                count_drop(s, c->topic->name.view(), drop_cause::trimmed);
+                count_drop(s, c->topic->text(), drop_cause::trimmed);
             }
     }
 }
@@ -493,8 +493,8 @@ PUSHER_DECL cursor*
 core::acknowledging(const subscriber_base& s, const run& r, std::uint32_t index) const noexcept {
     if (s.catching && r.in_history())
         for (const auto& c : s.catching->cursors)
-            if (c->sent && c->topic->name.view() == r.topic().view() &&
-                c->topic->past->epoch() == r.epoch() && asks_for(*c, s, r, index))
+            if (c->sent && c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+                asks_for(*c, s, r, index))
                 return c.get();
     return nullptr;
 }
@@ -586,7 +586,7 @@ PUSHER_DECL std::uint64_t core::but_for_kept(
     std::vector<std::uint64_t> kept;
     for (const auto& p : found->second->parcels) {
         const auto& r = *p->messages;
-        if (p->out == 0 && p->not_to != s.id && r.topic().view() == t.name.view() && r.in_history() &&
+        if (p->out == 0 && p->not_to != s.id && r.topic().view() == t.text() && r.in_history() &&
             r.epoch() == t.past->epoch() && r.offset_of(p->index) >= gone.first &&
             r.offset_of(p->index) <= gone.second && (o.type.empty() || o.type == r.type_of(p->index)) &&
             (p->who.durable.empty() || p->who.durable.view() == o.durable) &&

@@ -64,7 +64,7 @@ core::make_fields(std::string_view topic, std::string_view payload, const publis
 
 /// Opens a run of a topic, for nobody yet.
 PUSHER_DECL std::uint32_t core::open(topic_state& t, const stored_at* stored) {
-    auto r = make_run(t.name, stored);
+    auto r = make_run(t.name(), stored);
     if (t.past)
         t.past->open(r);
     ++open_runs_;
@@ -139,12 +139,12 @@ PUSHER_DECL void core::append(
 /// The message that was just appended to a run is in the topic's history too.
 PUSHER_DECL void core::appended_to_past(topic_state& t) {
     t.past->appended();
-    if (!t.aging && t.past->params().age.count() > 0) {
-        t.aging = true;
+    if (!t.past->aging && t.past->params().age.count() > 0) {
+        t.past->aging = true;
         aging_.push_back(t.id);
     }
-    if (t.cursors)
-        for (const auto* const c : *t.cursors)
+    if (t.past->cursors)
+        for (const auto* const c : *t.past->cursors)
             if (c->sent) // it waits for what is new
                 schedule_catchup(*c->who);
     trim(t);
@@ -161,7 +161,7 @@ PUSHER_DECL void core::trim(topic_state& t) {
 }
 
 PUSHER_DECL void core::pop_oldest(topic_state& t) {
-    if (t.cursors && !t.cursors->empty())
+    if (t.past->cursors && !t.past->cursors->empty())
         trimmed(t, t.past->oldest(), t.past->first_offset());
     t.past->pop_oldest();
     if (t.past->stored.on && keeper_)
@@ -181,7 +181,6 @@ PUSHER_DECL void core::forget_expired(std::size_t most) {
         }
         aging_[next_aging_] = aging_.back();
         aging_.pop_back();
-        t.aging = false;
         expired_sequence_ = std::max(expired_sequence_, t.past->trimmed_sequence());
         ++forgotten_histories_;
         if (t.past->stored.on && keeper_)
@@ -259,7 +258,7 @@ PUSHER_DECL receipt core::publish(
             m.receive_time = turn_.run_at(run_index).messages->receive_time();
             result.position = m.position;
         }
-        if (t->cursors)
+        if (t->cursors())
             result.matched += count_catching(*t, plan, o.publisher, sequence_);
         if (reported)
             list_audience(*reported, *t, o.type, o.publisher);
@@ -319,18 +318,12 @@ core::published(const receipt& result, const message::fields& m, std::size_t byt
         run_deferred();
 }
 
-PUSHER_DECL void core::call(handler_subscriber& s, const message& m) {
-    if (s.held)
-        return hold(s, m);
-    try {
-        s.deliver(m);
-        ++counters_.delivered;
-    } catch (...) {
-        handler_threw(s.info(), m.topic());
-        const bool again = has_ladders_ && s.owner == this && fail_call(s, m);
-        if (!reports_.empty())
-            note_handler(s, m.sequence(), again ? reporting::fate::parked : reporting::fate::failed);
-    }
+/// What a handler has thrown is just being handled.
+PUSHER_DECL void core::call_failed(handler_subscriber& s, const message& m) {
+    handler_threw(s.info(), m.topic());
+    const bool again = has_ladders_ && s.owner == this && fail_call(s, m);
+    if (!reports_.empty())
+        note_handler(s, m.sequence(), again ? reporting::fate::parked : reporting::fate::failed);
 }
 
 PUSHER_DECL void core::tell(handler_subscriber& s, const gap& g) {
@@ -347,28 +340,42 @@ PUSHER_DECL void core::handler_threw(const subscriber_info& who, std::string_vie
         observer_->at_handler_threw(who, topic, std::current_exception());
 }
 
-PUSHER_DECL std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher) {
+/// \param mark whether it is to be known later who was called.
+PUSHER_DECL std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher, bool mark) {
+    const auto sequence = m.sequence();
     std::size_t matched = 0;
     // By index, and only those that are there now: handlers subscribe and leave while they are called.
-    const auto count = g.handlers->size();
+    const auto count = g.handlers.size();
     for (std::size_t i = 0; i != count; ++i) {
-        const auto h = (*g.handlers)[i];
-        if (!h.subscriber || h.born >= m.sequence() || h.subscriber->last_sequence >= m.sequence())
+        const auto& h = g.handlers[i];
+        auto* const s = h.subscriber;
+        if (!s || h.born >= sequence || s->last_sequence >= sequence)
             continue;
-        if (h.no_echo && publisher != 0 && publisher == h.subscriber->id)
+        if (h.no_echo && publisher != 0 && publisher == s->id)
             continue;
-        h.subscriber->last_sequence = m.sequence();
+        if (mark)
+            s->last_sequence = sequence;
         ++matched;
-        if (h.subscriber->catching && h.subscriber->catching->covers(topics_.find(m.topic()), m.sequence())) {
-            if (reporting_)
-                note_handler(*h.subscriber, m.sequence(), reporting::fate::cursor);
+        if (s->catching && left_to_cursor(*s, m))
             continue;
+        called_now_ = s;
+        call(*s, m);
+        if (left_meanwhile_) {
+            called_now_ = nullptr;
+            left_meanwhile_.reset();
         }
-        // It may leave, and be destroyed, inside its own handler.
-        const boost::intrusive_ptr<handler_subscriber> keep(h.subscriber);
-        call(*keep, m);
     }
+    called_now_ = nullptr;
     return matched;
+}
+
+/// Whether a subscriber will read a message from its topic's history.
+PUSHER_DECL bool core::left_to_cursor(const handler_subscriber& s, const message& m) {
+    if (!s.catching->covers(topics_.find(m.topic()), m.sequence()))
+        return false;
+    if (reporting_)
+        note_handler(s, m.sequence(), reporting::fate::cursor);
+    return true;
 }
 
 PUSHER_DECL std::size_t core::dispatch(
@@ -377,28 +384,29 @@ PUSHER_DECL std::size_t core::dispatch(
     dispatching_ = true;
     reporting_ = to;
     // The caller's list is room that the next publish uses again.
-    const std::vector<group*> several(groups.size() > 1 ? groups.begin() : groups.end(), groups.end());
-    auto* const one = groups.size() == 1 ? groups.front() : nullptr;
+    group* const one = groups.size() == 1 ? groups.front() : nullptr;
+    std::vector<group*> several;
+    if (groups.size() > 1)
+        several.assign(groups.begin(), groups.end());
     const auto all = one ? std::span<group* const>(&one, 1) : std::span<group* const>(several);
     for (auto* const g : all) {
         ++g->pins;
         g->dispatching = true;
     }
     std::size_t matched = 0;
+    const bool mark = to || groups.size() > 1;
     for (auto* const g : all)
-        if (g->handlers)
-            matched += call_group(*g, m, publisher);
+        if (g->has_handlers())
+            matched += call_group(*g, m, publisher, mark);
     for (const auto& s : subscribers) {
         if (s->owner != this || s->last_sequence >= m.sequence())
             continue;
         s->last_sequence = m.sequence();
         ++matched;
-        if (m.position() && s->catching && s->catching->covers(topics_.find(m.topic()), m.sequence())) {
-            if (reporting_)
-                note_handler(*s, m.sequence(), reporting::fate::cursor);
+        auto& h = static_cast<handler_subscriber&>(*s);
+        if (m.position() && h.catching && left_to_cursor(h, m))
             continue;
-        }
-        call(static_cast<handler_subscriber&>(*s), m);
+        call(h, m);
     }
     for (auto* const g : all) {
         g->dispatching = false;
@@ -425,7 +433,7 @@ PUSHER_DECL std::size_t core::defer(
     boost::unordered_flat_map<const subscriber_base*, bool> seen;
     for (auto* const g : groups) {
         ++g->pins;
-        for (const auto& h : *g->handlers)
+        for (const auto& h : g->handlers)
             if (h.subscriber && !(h.no_echo && publisher == h.subscriber->id) &&
                 (groups.size() == 1 || seen.emplace(h.subscriber, true).second)) {
                 ++matched;
@@ -513,7 +521,7 @@ PUSHER_DECL receipt core::publish_to(
     }
     auto run_index = topic_state::no_run;
     if (!queues.empty() || (in_history && t && t->past)) {
-        auto r = make_run(t ? t->name : shared_text(label), stored);
+        auto r = make_run(t ? t->name() : shared_text(label), stored);
         r->set_addressed();
         if (in_history && t && t->past) {
             result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};

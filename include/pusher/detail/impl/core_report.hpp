@@ -40,12 +40,12 @@ core::list_audience(reporting& of, const topic_state& t, std::string_view type, 
     list_all(t);
     for (const auto* const f : matched_)
         list_all(*f);
-    if (t.cursors)
-        for (const auto* const c : *t.cursors) {
+    if (const auto* const cursors = t.cursors())
+        for (const auto* const c : *cursors) {
             const auto& s = *c->who;
             if (c->group != cursor::no_group && (c->type.empty() || c->type.view() == type) &&
                 !(c->no_echo && s.id == publisher) &&
-                !matches_live(s, t.name.view(), type, publisher, of.sequence) && is_new(s.slot))
+                !matches_live(s, t.text(), type, publisher, of.sequence) && is_new(s.slot))
                 of.deliveries.push_back({s.id, reporting::fate::cursor});
         }
     of.sort();
@@ -177,7 +177,7 @@ PUSHER_DECL void core::note_loss(const subscriber_base& s, std::uint64_t sequenc
 PUSHER_DECL void core::note_left(const cursor& c) {
     using fate = reporting::fate;
     for (const auto& r : reports_)
-        if (r->topic == c.topic->name.view())
+        if (r->topic == c.topic->text())
             if (const auto* const d = r->find(c.who->id);
                 d && (d->what == fate::cursor || d->what == fate::covered))
                 note(*c.who, r->sequence, fate::parked);

@@ -50,18 +50,18 @@ PUSHER_DECL topic_state* core::restore_topic(
         return nullptr;
     auto& t = topics_.add(name);
     register_group(t);
-    t.past = std::make_unique<history>(epoch, keep, 0);
+    t.past = std::make_unique<topic_past>(epoch, keep, 0);
     t.past->restore(next);
     t.past->stored.on = t.past->stored.created = true;
     if (keep.age.count() > 0) { // also if nothing is left of it
-        t.aging = true;
+        t.past->aging = true;
         aging_.push_back(t.id);
     }
     return &t;
 }
 
 PUSHER_DECL run_ptr core::restore_run(topic_state& t, const stored_at& at) {
-    auto r = make_run(t.name, &at);
+    auto r = make_run(t.name(), &at);
     t.past->open(r);
     return r;
 }

@@ -27,6 +27,8 @@ PUSHER_DECL void core::add(const subscriber_ptr& s) {
 
 PUSHER_DECL void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
+    if (&s == called_now_)
+        left_meanwhile_ = keep;
     // While its cursors are known: what they would have brought was never queued.
     if (s.what == subscriber_base::kind::queue) {
         take_back(static_cast<queue_subscriber&>(s));
@@ -142,7 +144,7 @@ PUSHER_DECL topic_state& core::add_topic(std::string_view name, const history_pa
         // its other lives.
         const auto epoch =
             text_hash(params_.sequence_epoch)(name) ^ (forgotten_histories_ + 1) * 0x9E3779B97F4A7C15U;
-        t.past = std::make_unique<history>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
+        t.past = std::make_unique<topic_past>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
         t.past->stored.on = keep.durable && keeper_;
     }
     return t;
@@ -199,15 +201,14 @@ PUSHER_DECL void core::release(pattern& p) {
 PUSHER_DECL std::optional<std::size_t>
 core::find_sub(const subscriber_base& s, const group& g) const noexcept {
     // Whichever list is shorter: a session has few subscriptions, or a topic has few subscribers.
-    const auto in_group =
-        s.what == subscriber_base::kind::queue ? g.members.size() : (g.handlers ? g.handlers->size() : 0);
+    const auto in_group = s.what == subscriber_base::kind::queue ? g.members.size() : g.handlers.size();
     if (!s.catching && in_group < s.subs.size()) {
         if (s.what == subscriber_base::kind::queue) {
             for (const auto& m : g.members)
                 if (m.slot() == s.slot)
                     return m.back;
-        } else if (g.handlers) {
-            for (const auto& m : *g.handlers)
+        } else {
+            for (const auto& m : g.handlers)
                 if (m.subscriber == &s)
                     return m.back;
         }
@@ -241,7 +242,7 @@ PUSHER_DECL void core::close_runs(const pattern& p) {
 
 PUSHER_DECL void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
     auto& ref = s.subs[sub];
-    ref.born = sequence_;
+    ref.set_born(sequence_);
     auto& g = *groups_[ref.group];
     const auto back = static_cast<std::uint32_t>(sub);
     close_runs(pattern_of(g));
@@ -250,10 +251,8 @@ PUSHER_DECL void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
         g.members.push_back({s.slot | (no_echo ? member::no_echo_bit : 0), back});
         s.has_no_echo = s.has_no_echo || no_echo;
     } else {
-        if (!g.handlers)
-            g.handlers = std::make_unique<std::vector<handler_member>>();
-        ref.index = static_cast<std::uint32_t>(g.handlers->size());
-        g.handlers->push_back({static_cast<handler_subscriber*>(&s), sequence_, back, no_echo});
+        ref.index = static_cast<std::uint32_t>(g.handlers.size());
+        g.handlers.push_back({static_cast<handler_subscriber*>(&s), sequence_, back, no_echo});
     }
 }
 
@@ -274,7 +273,7 @@ PUSHER_DECL void core::leave_group(subscriber_base& s, std::size_t sub) {
         }
         return;
     }
-    auto& handlers = *g.handlers;
+    auto& handlers = g.handlers;
     if (g.dispatching) {
         // The list is being walked: its other entries must stay where they are.
         handlers[ref.index].subscriber = nullptr;
@@ -286,22 +285,20 @@ PUSHER_DECL void core::leave_group(subscriber_base& s, std::size_t sub) {
     if (ref.index != handlers.size())
         handlers[ref.index].subscriber->subs[handlers[ref.index].back].index = ref.index;
     else if (handlers.empty())
-        g.handlers.reset();
+        handlers.reset();
 }
 
 PUSHER_DECL void core::compact(group& g) {
-    if (!g.handlers)
-        return;
-    auto& handlers = *g.handlers;
+    auto& handlers = g.handlers;
     std::size_t kept = 0;
     for (const auto& h : handlers)
         if (h.subscriber) {
             h.subscriber->subs[h.back].index = static_cast<std::uint32_t>(kept);
             handlers[kept++] = h;
         }
-    handlers.resize(kept);
+    handlers.keep(kept);
     if (handlers.empty())
-        g.handlers.reset();
+        handlers.reset();
 }
 
 PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
@@ -317,7 +314,7 @@ PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
             if (s.what == subscriber_base::kind::queue)
                 in.members[moved.index].back = static_cast<std::uint32_t>(sub);
             else
-                (*in.handlers)[moved.index].back = static_cast<std::uint32_t>(sub);
+                in.handlers[moved.index].back = static_cast<std::uint32_t>(sub);
         }
     }
     s.subs.pop_back();
@@ -327,25 +324,14 @@ PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
 
 /// Gives a subscription policies of its own, or takes them away.
 PUSHER_DECL void core::set_options(
-    subscriber_base& s, sub_ref& ref, const std::optional<overflow_policy>& overflow,
+    subscriber_base& s, const sub_ref& ref, const std::optional<overflow_policy>& overflow,
     const failure_ladder* on_failure) {
     if (!overflow && !on_failure) {
-        if (ref.options != 0) {
-            options_[ref.options - 1] = {};
-            free_options_.push_back(ref.options - 1);
-        }
-        ref.options = 0;
+        if (s.has_options)
+            options_.erase(options_key(s, ref));
         return;
     }
-    if (ref.options == 0) {
-        if (free_options_.empty()) {
-            free_options_.push_back(static_cast<std::uint32_t>(options_.size()));
-            options_.push_back({});
-        }
-        ref.options = free_options_.back() + 1;
-        free_options_.pop_back();
-    }
-    options_[ref.options - 1] = {
+    options_[options_key(s, ref)] = {
         overflow, on_failure ? *on_failure : failure_ladder(), on_failure != nullptr};
     s.has_options = true;
     has_ladders_ = has_ladders_ || (on_failure && !on_failure->empty());
@@ -384,7 +370,7 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
     }
     auto& g = *groups_[ref.group];
     const bool was = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
-                                                            : (*g.handlers)[ref.index].no_echo;
+                                                            : g.handlers[ref.index].no_echo;
     if (was == !o.echo)
         return;
     close_runs(pattern_of(g));
@@ -392,7 +378,7 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
     if (s.what == subscriber_base::kind::queue)
         g.members[ref.index].slot_and_flag = s.slot | (o.echo ? 0 : member::no_echo_bit);
     else
-        (*g.handlers)[ref.index].no_echo = !o.echo;
+        g.handlers[ref.index].no_echo = !o.echo;
 }
 
 /// Whether a subscription may be a durable one.
@@ -496,7 +482,8 @@ PUSHER_DECL subscribe_result core::subscribe(
         unlink(s, *find_sub(s, g));
     --g.pins;
 
-    sub_ref ref{g.id, sub_ref::catching, 0, s.next_order++, sequence_};
+    sub_ref ref{g.id, sub_ref::catching, s.next_order++};
+    ref.set_born(sequence_);
     set_options(s, ref, o.overflow, o.on_failure);
     s.subs.push_back(ref);
     ++subscriptions_;
@@ -538,7 +525,7 @@ PUSHER_DECL subscribe_result core::subscribe(
         if (missed != 0) {
             // The count is 0 where it is not known how many of them were for this subscription.
             const bool all = o.resume && o.type.empty() && o.echo;
-            tell_gap(s, {topic->name, all ? missed : 0, gone.first, gone.second, 0});
+            tell_gap(s, {topic->name(), all ? missed : 0, gone.first, gone.second, 0});
             hold = true;
         }
     }
@@ -592,7 +579,7 @@ PUSHER_DECL bool core::matches(const group& g, std::string_view topic, std::stri
         return false;
     const auto& p = pattern_of(const_cast<group&>(g));
     if (p.what == group::kind::topic)
-        return static_cast<const topic_state&>(p).name.view() == topic;
+        return static_cast<const topic_state&>(p).text() == topic;
     return filter_table::matches(static_cast<const filter_node&>(p), topic);
 }
 
@@ -600,13 +587,13 @@ PUSHER_DECL bool core::matches_live(
     const subscriber_base& s, std::string_view topic, std::string_view type, std::uint64_t publisher,
     std::uint64_t sequence) const {
     for (const auto& ref : s.subs) {
-        if (ref.index == sub_ref::catching || ref.born >= sequence)
+        if (ref.index == sub_ref::catching || ref.born() >= sequence)
             continue;
         const auto& g = *groups_[ref.group];
         if (!matches(g, topic, type))
             continue;
         const bool no_echo = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
-                                                                    : (*g.handlers)[ref.index].no_echo;
+                                                                    : g.handlers[ref.index].no_echo;
         if (!(no_echo && publisher == s.id))
             return true;
     }
@@ -644,9 +631,9 @@ PUSHER_DECL overflow_policy core::policy_for(
     const subscriber_base& s, const run& r, std::uint32_t index, overflow_policy otherwise) const {
     const auto topic = r.topic().view();
     if (s.has_options)
-        if (const auto* const by = governing(s, topic, r.type_of(index)); by && by->options != 0)
-            if (const auto& own = options_[by->options - 1].overflow)
-                return *own;
+        if (const auto* const by = governing(s, topic, r.type_of(index)))
+            if (const auto* const own = options_of(s, *by); own && own->overflow)
+                return *own->overflow;
     for (const auto& p : params_.topic_policies)
         if (p.overflow && filter_matches(p.filter, topic))
             return *p.overflow;

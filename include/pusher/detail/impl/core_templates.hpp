@@ -36,10 +36,9 @@ void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
         for (const auto& m : g.members)
             if (seen.emplace(slots_[m.slot()].get(), true).second)
                 f(*slots_[m.slot()]);
-        if (g.handlers)
-            for (const auto& h : *g.handlers)
-                if (h.subscriber && seen.emplace(h.subscriber, true).second)
-                    f(*h.subscriber);
+        for (const auto& h : g.handlers)
+            if (h.subscriber && seen.emplace(h.subscriber, true).second)
+                f(*h.subscriber);
     };
     for (const auto* const p : patterns) {
         visit(*p);
@@ -47,8 +46,8 @@ void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
             for (const auto& entry : *p->typed)
                 visit(*entry.second);
     }
-    if (const auto* const t = topics_.find(topic); t && t->cursors)
-        for (const auto* const c : *t->cursors)
+    if (const auto* const t = topics_.find(topic); t && t->cursors())
+        for (const auto* const c : *t->cursors())
             if (c->group != cursor::no_group && seen.emplace(c->who, true).second)
                 f(*c->who);
 }

@@ -122,7 +122,7 @@ PUSHER_DECL void journal::commit_next() {
         if (added) {
             const auto& past = *e.topic->past;
             if (!past.stored.created)
-                changes.create_log(log_of(e.topic->name.view()), meta_of(past.epoch()));
+                changes.create_log(log_of(e.topic->text()), meta_of(past.epoch()));
             records.push_back({e.topic, record_writer(now.received, order), past.next_offset()});
         }
         auto& r = records[found->second];
@@ -138,7 +138,7 @@ PUSHER_DECL void journal::commit_next() {
         waiting_.pop_front();
     }
     for (auto& r : records)
-        changes.append(log_of(r.topic->name.view()), {r.first, r.writer.count(), r.writer.take()});
+        changes.append(log_of(r.topic->text()), {r.first, r.writer.count(), r.writer.take()});
 
     for (auto& name : std::exchange(dirty_, {})) {
         const auto* const t = core_->find_topic(name.view());
@@ -237,7 +237,7 @@ PUSHER_DECL void journal::answer_all(entry& e, const receipt& r) {
 
 PUSHER_DECL void journal::at_trim(topic_state& t) {
     if (!std::exchange(t.past->stored.dirty, true))
-        dirty_.push_back(t.name);
+        dirty_.push_back(t.name());
 }
 
 PUSHER_DECL void journal::at_value(std::string key, std::optional<std::string> value, bool soon) {
@@ -253,7 +253,7 @@ PUSHER_DECL void journal::at_value(std::string key, std::optional<std::string> v
 
 PUSHER_DECL void journal::at_forget(const topic_state& t) {
     if (t.past->stored.created)
-        erased_.push_back(log_of(t.name.view()));
+        erased_.push_back(log_of(t.text()));
 }
 
 PUSHER_DECL void journal::stop() {

@@ -151,7 +151,7 @@ PUSHER_DECL error_code journal::restore(const store_record& r) {
             continue;
         using whom = recent_ids::audience;
         const auto name =
-            core_->id_name(m.everyone ? whom::everyone : whom::subscribers, t.name.view(), m.fields.id, m.by);
+            core_->id_name(m.everyone ? whom::everyone : whom::subscribers, t.text(), m.fields.id, m.by);
         receipt what;
         what.sequence = m.fields.sequence;
         what.position = topic_position{t.past->epoch(), item};
