@@ -1,7 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
 // What several brokers in one process bring, and cost: the rate of deliveries of two threads against that of
-// one, to sessions whose connections take everything and do nothing with it, since a load generator would
+// one, to sessions whose connections take everything and copy it to memory, since a load generator would
 // need a core too; and what a message costs that goes from one broker to another.
 
 #include <pusher/broker_group.hpp>
@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -38,13 +39,31 @@ namespace {
 namespace asio = boost::asio;
 using namespace bench;
 
+/// What the connections of one broker copy to, as a kernel would.
+struct sink_buffer {
+    std::uint64_t send_ns; ///< what a `send` takes besides
+    std::vector<char> room = std::vector<char>(256 * 1024);
+    std::size_t at = 0;
+
+    void take(std::span<const char> bytes) noexcept {
+        const auto n = std::min(bytes.size(), room.size());
+        if (n > room.size() - at)
+            at = 0;
+        std::memcpy(room.data() + at, bytes.data(), n);
+        at += n;
+        if (send_ns != 0)
+            for (const auto end = steady_ns() + send_ns; steady_ns() < end;)
+                ;
+    }
+};
+
 /// A connection that takes everything.
 class null_link final : public pusher::link {
 public:
-    explicit null_link(std::uint64_t& bytes) : bytes_(&bytes) {}
+    explicit null_link(sink_buffer& to) : to_(&to) {}
 
     std::size_t write(std::span<const char> bytes, std::span<const std::uint32_t>) noexcept override {
-        *bytes_ += bytes.size();
+        to_->take(bytes);
         return bytes.size();
     }
     void ask(std::string_view request) { owner()->at_message(request); }
@@ -57,7 +76,7 @@ public:
     [[nodiscard]] std::string peer() const override { return "nowhere"; }
 
 private:
-    std::uint64_t* bytes_;
+    sink_buffer* to_;
 };
 
 struct plan {
@@ -66,6 +85,7 @@ struct plan {
     std::size_t per_turn;
     std::size_t bytes;
     std::uint64_t millis;
+    std::uint64_t send_ns;
 };
 
 void pin(std::size_t core) {
@@ -109,13 +129,13 @@ double rate(const plan& p, std::size_t threads, std::size_t publishing) {
     std::deque<asio::io_context> contexts;
     for (std::size_t i = 0; i != threads; ++i)
         contexts.emplace_back(1);
-    std::deque<std::uint64_t> written(threads * 8); // each on a cache line of its own
+    std::deque<sink_buffer> sinks(threads, sink_buffer{p.send_ns});
     std::atomic<bool> done = false;
     pusher::broker_group<> group(contexts);
     std::deque<publisher> publishers;
     for (std::size_t i = 0; i != p.sessions; ++i) {
         auto& broker = group[i % threads];
-        auto link = std::make_unique<null_link>(written[i % threads * 8]);
+        auto link = std::make_unique<null_link>(sinks[i % threads]);
         auto& l = *link;
         broker.accept(std::move(link));
         l.ask(
@@ -152,12 +172,36 @@ double rate(const plan& p, std::size_t threads, std::size_t publishing) {
     return static_cast<double>(last.delivered - first.delivered) * 1e9 / static_cast<double>(ns);
 }
 
+/// What two threads get of the machine that only count, against one: others may be at work on it.
+double machine() {
+    const auto count = [](std::size_t core) {
+        pin(core);
+        std::uint64_t n = 0;
+        std::uint64_t x = 1;
+        for (const auto end = steady_ns() + 100'000'000; steady_ns() < end; ++n)
+            for (int i = 0; i != 1000; ++i)
+                x = x * 6364136223846793005U + 1;
+        static std::atomic<std::uint64_t> seen;
+        seen = x; // so that it is counted
+        return n;
+    };
+    std::uint64_t alone = 0;
+    std::uint64_t first = 0;
+    std::uint64_t second = 0;
+    std::thread([&] { alone = count(0); }).join();
+    std::thread other([&] { first = count(0); });
+    std::thread([&] { second = count(1); }).join();
+    other.join();
+    return static_cast<double>(first + second) / static_cast<double>(alone) / 2;
+}
+
 double median(std::vector<double> all) {
     std::sort(all.begin(), all.end());
     return all[all.size() / 2];
 }
 
-void scaling(const plan& p, std::size_t repetitions) {
+/// \param chosen one of the works; 0: all
+void scaling(const plan& p, std::size_t repetitions, std::size_t chosen) {
     struct work {
         const char* name;
         plan what;
@@ -174,22 +218,26 @@ void scaling(const plan& p, std::size_t repetitions) {
         {"many topics, few subscribers, published at each", few, 0},
     };
     std::printf(
-        "| %zu sessions, %zu messages of %zu B per turn | 1 thread, M/s | 2 threads, M/s | efficiency |\n"
-        "|---|---|---|---|\n",
-        p.sessions, p.per_turn, p.bytes);
+        "\n| %zu sessions, %zu messages of %zu B per turn, a send takes %llu ns | 1 thread, M/s "
+        "| 2 threads, M/s | efficiency | of two that only count |\n|---|---|---|---|---|\n",
+        p.sessions, p.per_turn, p.bytes, static_cast<unsigned long long>(p.send_ns));
     for (const auto& w : works) {
+        if (chosen != 0 && &w != &works[chosen - 1])
+            continue;
         std::vector<double> one;
         std::vector<double> two;
         std::vector<double> efficiency;
+        std::vector<double> of_machine;
         for (std::size_t i = 0; i != repetitions; ++i) {
             one.push_back(rate(w.what, 1, w.publishing == 0 ? 2 : w.publishing) / 1e6);
             two.push_back(rate(w.what, 2, w.publishing == 0 ? 2 : w.publishing) / 1e6);
             efficiency.push_back(two.back() / one.back() / 2);
+            of_machine.push_back(machine());
         }
         std::printf(
-            "| %s | %.1f | %.1f | %.2f (%.2f to %.2f) |\n", w.name, median(one), median(two),
+            "| %s | %.1f | %.1f | %.2f (%.2f to %.2f) | %.2f |\n", w.name, median(one), median(two),
             median(efficiency), *std::min_element(efficiency.begin(), efficiency.end()),
-            *std::max_element(efficiency.begin(), efficiency.end()));
+            *std::max_element(efficiency.begin(), efficiency.end()), median(of_machine));
         std::fflush(stdout);
     }
 }
@@ -286,7 +334,7 @@ void hops(std::size_t repetitions) {
 
 constexpr const char* usage =
     "usage: group [--sessions N] [--topics N] [--per-turn N] [--bytes N] [--millis N] [--repetitions N]\n"
-    "             [--only scaling|hop]\n";
+    "             [--send-ns N] [--work 1..4] [--only scaling|hop]\n";
 
 } // namespace
 
@@ -298,11 +346,16 @@ int main(int argc, char** argv) try {
     p.per_turn = o.number("--per-turn", 16);
     p.bytes = o.number("--bytes", 128);
     p.millis = o.number("--millis", 1000);
+    const auto send_ns = o.number("--send-ns", 2000);
+    const auto chosen = o.number("--work", 0);
     const auto repetitions = o.number("--repetitions", 5);
     const auto only = o.text("--only", "");
     o.done();
     if (only != "hop")
-        scaling(p, repetitions);
+        for (const auto ns : {std::uint64_t{0}, send_ns}) {
+            p.send_ns = ns;
+            scaling(p, repetitions, chosen);
+        }
     if (only != "scaling")
         hops(repetitions);
     return 0;

@@ -40,6 +40,9 @@ def bad_options(program):
             (["--overflow", "explode"], "drop_oldest"),
             (["--overflow", "a/#/b=conflate"], "not a filter"), (["--overflow", "a=b=spill"], "needs --history"),
             (["--store", "disk"], "sqlite:FILE"), (["--store", "sqlite:"], "sqlite:FILE"), (["--store", "sqlite:f"], "needs --history"),
+            (["--threads", "0"], "--threads"), (["--threads", "65"], "--threads"),
+            (["--threads", "2", "--history", "1", "--store", "sqlite:f"], "--threads"),
+            (["--threads", "2", "--on-failure", "persist"], "--threads"),
             (["--on-failure", "pray"], "retry[:ATTEMPTS[:DELAY]]"),
             (["--on-failure", "drop,retry"], "leaves nothing for the next"), (["--on-failure", "retry:0"], "attempts"),
             (["--on-failure", "retry:3:1"], "not a time"), (["--on-failure", "a/#/b=persist"], "not a filter"),
@@ -114,6 +117,32 @@ def the_page(program):
         status, _, body = h.http("/", b"post")
         assert status == 405 and json.loads(body)["error"]
         assert h.http("/nowhere")[0] == 404
+
+
+def threads(program):
+    """--threads: whichever thread has taken a connection, all are one hub; /stats counts all; the end is in good order"""
+    with hub(program, "--threads", "3", "--history", "100") as h:
+        sockets = [WebSocket(h.connect("http")) for _ in range(12)]
+        for socket in sockets:
+            socket.ask("subscribe", topic="a")
+        for i in range(20):
+            sockets[i % 12].ask("publish", topic="a", payload=str(i))
+        for socket in sockets:
+            pushes = [socket.push() for _ in range(20)]
+            assert [p["payload"] for p in pushes] == [str(i) for i in range(20)], pushes
+            assert [p["meta"]["offset"] for p in pushes] == list(range(1, 21)), pushes
+        for _ in range(6):
+            late = WebSocket(h.connect("http"))
+            late.ask("subscribe", topic="a", history=2)
+            assert [late.push()["payload"] for _ in range(2)] == ["18", "19"]
+            late.close()
+        stats = json.loads(h.http("/stats")[2])
+        assert stats["published"] == 20 and stats["transports"]["websocket"]["accepted"] == 18, stats
+        h.process.terminate()
+        for socket in sockets:
+            assert socket.receive() == 1001
+            socket.close()
+        assert h.wait() == 0
 
 
 def options_count(program):
@@ -417,5 +446,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_raw_dialect, the_page, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_raw_dialect, the_page, threads, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])
