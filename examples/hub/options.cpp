@@ -62,7 +62,7 @@ address to_address(const std::string& option, const std::string& text) {
 /// Adds an option for an address, which `off` takes away.
 void add_address(
     CLI::App& app, const std::string& name, std::optional<address>& out, const std::string& what) {
-    const auto standard = out->host + ':' + std::to_string(out->port);
+    const auto standard = out ? out->host + ':' + std::to_string(out->port) : std::string("off");
     app.add_option_function<std::string>(
            name,
            [&out, name](const std::string& text) {
