@@ -143,7 +143,8 @@ double rate(const plan& p, std::size_t threads, std::size_t publishing) {
             R"("}})");
     }
     for (std::size_t i = 0; i != publishing; ++i)
-        publishers.push_back({&group[i % threads], &p, &done, i, 1, std::string(p.bytes, 'x')});
+        publishers.push_back(
+            {&group[i % threads], &p, &done, i * (p.topics / 2), 1, std::string(p.bytes, 'x')});
     std::vector<std::thread> running;
     std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work;
     for (std::size_t i = 0; i != threads; ++i)
@@ -228,11 +229,24 @@ void scaling(const plan& p, std::size_t repetitions, std::size_t chosen) {
         std::vector<double> two;
         std::vector<double> efficiency;
         std::vector<double> of_machine;
-        for (std::size_t i = 0; i != repetitions; ++i) {
-            one.push_back(rate(w.what, 1, w.publishing == 0 ? 2 : w.publishing) / 1e6);
-            two.push_back(rate(w.what, 2, w.publishing == 0 ? 2 : w.publishing) / 1e6);
-            efficiency.push_back(two.back() / one.back() / 2);
-            of_machine.push_back(machine());
+        // What others have disturbed says nothing.
+        constexpr double quiet = 0.95;
+        for (std::size_t i = 0; i != repetitions * 8 && one.size() != repetitions; ++i) {
+            if (machine() < quiet)
+                continue;
+            const auto with_one = rate(w.what, 1, w.publishing == 0 ? 2 : w.publishing) / 1e6;
+            const auto with_two = rate(w.what, 2, w.publishing == 0 ? 2 : w.publishing) / 1e6;
+            const auto after = machine();
+            if (after < quiet)
+                continue;
+            one.push_back(with_one);
+            two.push_back(with_two);
+            efficiency.push_back(with_two / with_one / 2);
+            of_machine.push_back(after);
+        }
+        if (one.empty()) {
+            std::printf("| %s | the machine was never quiet | | | |\n", w.name);
+            continue;
         }
         std::printf(
             "| %s | %.1f | %.1f | %.2f (%.2f to %.2f) | %.2f |\n", w.name, median(one), median(two),
