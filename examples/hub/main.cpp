@@ -55,7 +55,7 @@ pusher::broker_params params_of(const hub::options& o, hub::log& log) {
     p.parking.ttl = o.parked_for;
     p.acknowledgement = {o.ack_window, o.ack_timeout};
     p.durable.expiry = o.durable_for;
-    p.memory_bytes = o.memory_mib << 20;
+    p.memory_bytes = std::max<std::size_t>((o.memory_mib << 20) / o.threads, 1 << 20); // each its part
     p.outbox.overflow = o.overflow;
     p.topic_policies = o.topic_policies;
     for (const auto& l : o.on_failure) {

@@ -303,10 +303,13 @@ std::optional<int> parse(int argc, const char* const* argv, options& out) {
             throw CLI::ValidationError("--overflow: spill needs --history: that is where messages wait");
         if (out.history == 0 && !out.store_file.empty())
             throw CLI::ValidationError("--store: sqlite needs --history: that is what is stored");
+        if (out.threads != 1 && out.idempotency != 0 && out.history == 0)
+            throw CLI::ValidationError("--idempotency: with several --threads it needs --history: only then "
+                                       "one thread knows all ids");
         if (out.threads != 1 && !out.store_file.empty())
-            throw CLI::ValidationError("--store: sqlite is for one of --threads");
+            throw CLI::ValidationError("--store: sqlite does not go with several --threads");
         if (out.threads != 1 && persists(out))
-            throw CLI::ValidationError("--on-failure: persist is for one of --threads");
+            throw CLI::ValidationError("--on-failure: persist does not go with several --threads");
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
         if (e.get_exit_code() == 0) // --help, --version

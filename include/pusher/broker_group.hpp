@@ -57,23 +57,23 @@ private:
 namespace detail {
 
 /// Has listeners share a port. \param port of the first of them; 0: this is the first
+/// \return whether it was shared before.
 template <class Params>
-void share_port_of(Params& p, std::uint16_t port) {
-    auto at = [port](auto& where) {
-        where.shared = true;
+bool share_port_of(Params& p, std::uint16_t port, bool shared = true) {
+    auto at = [port, shared](auto& where) {
         if (port != 0)
             where.port = port;
+        return std::exchange(where.shared, shared);
     };
     if constexpr (requires { p.listen->shared; }) {
-        if (p.listen)
-            at(*p.listen);
+        return !p.listen || at(*p.listen);
     } else if constexpr (requires { p.listen.shared; }) {
-        at(p.listen);
+        return at(p.listen);
     } else {
         static_assert(
             requires { p.shared, p.port; },
             "a group's brokers listen at one port, which these parameters cannot share");
-        at(p);
+        return at(p);
     }
 }
 
@@ -221,13 +221,20 @@ public:
     /// for a group that is running, where each broker's own `listen` is called on its executor, with `shared`
     /// set in the address.
     ///
-    /// \param params of one of the transports. With port 0 the first broker picks one that is free.
+    /// \param params of one of the transports. With port 0 the first broker picks one that is free. Nobody
+    /// else may listen there, unless `shared` is set: then other processes may that set it too.
     /// \param ec why one cannot listen there; then none does. Unix sockets: `operation_not_supported`.
     template <class Params>
     group_listener listen(Params params, error_code& ec) {
         std::vector<listener> all;
-        if (brokers_.size() != 1)
-            detail::share_port_of(params, 0);
+        if (brokers_.size() != 1 && !detail::share_port_of(params, 0)) {
+            // Whoever shares a port shares it with other groups too: there must be none.
+            auto alone = params;
+            detail::share_port_of(alone, 0, false);
+            brokers_.front()->listen(alone, ec).stop();
+            if (ec)
+                return {};
+        }
         for (const auto& b : brokers_) {
             all.push_back(b->listen(params, ec));
             if (ec) {
@@ -263,6 +270,21 @@ public:
         std::string_view topic, std::string_view payload, const publish_options& options,
         CompletionToken&& token) {
         return home(topic).async_publish(topic, payload, options, std::forward<CompletionToken>(token));
+    }
+
+    /// Ends a session, or all sessions of a uid, wherever they are: `broker_core::kick`. *Any thread.*
+    void kick(std::uint64_t session_id, std::string reason = "kicked") {
+        for (const auto& broker : brokers_)
+            broker->post([session_id, reason](broker_core* b) {
+                if (b)
+                    b->kick(session_id, reason);
+            });
+    }
+    void kick_uid(std::string uid, std::string reason = "kicked") {
+        brokers_.front()->post([uid = std::move(uid), reason = std::move(reason)](broker_core* b) {
+            if (b)
+                b->kick_uid(uid, reason);
+        });
     }
 
     /// Adds up the numbers of all brokers. *Any thread.*

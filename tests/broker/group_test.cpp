@@ -546,3 +546,58 @@ TEST_CASE("group: ports are shared", "[group]") {
     CHECK_FALSE(group.listen(pusher::tcp_params{.listen = {.port = own.port()}}, ec));
     CHECK(ec == asio::error::address_in_use);
 }
+
+TEST_CASE("group: two groups do not listen at one port, unless they say so", "[group]") {
+    std::deque<asio::io_context> contexts(2);
+    pusher::broker_group<pusher::transport::all> first(contexts);
+    pusher::broker_group<pusher::transport::all> second(contexts);
+    const auto taken = [&](auto at) {
+        error_code ec;
+        const auto l = first.listen(at, ec);
+        REQUIRE_FALSE(ec);
+        if constexpr (requires { at.listen.port; })
+            at.listen.port = l.port();
+        else
+            at.port = l.port();
+        CHECK_FALSE(second.listen(at, ec));
+        return ec;
+    };
+    CHECK(taken(pusher::tcp_params{}) == asio::error::address_in_use);
+    CHECK(taken(pusher::udp_params{}) == asio::error::address_in_use);
+    pusher::tcp_params together{.listen = {.shared = true}};
+    together.listen.port = first.listen(together).port();
+    error_code ec;
+    CHECK(second.listen(together, ec));
+    CHECK_FALSE(ec);
+    // What is free is not taken by having been looked at.
+    const auto port = second.listen(pusher::tcp_params{}).port();
+    second.listen(pusher::tcp_params{}, ec);
+    pusher::broker_group<pusher::transport::tcp> third(contexts);
+    CHECK_FALSE(third.listen(pusher::tcp_params{.listen = {.port = port}}, ec));
+}
+
+TEST_CASE("group: sessions have numbers of their own, by which they are kicked", "[group]") {
+    group_script s(3);
+    std::deque<group_client> peers;
+    std::vector<std::uint64_t> ids;
+    for (int n = 0; n != 4; ++n)
+        for (auto& seat : s.seats)
+            peers.emplace_back(seat);
+    for (std::size_t i = 0; i != s.group.size(); ++i)
+        s.group[i].for_each_session([&](const pusher::session_info& info) { ids.push_back(info.id); });
+    REQUIRE(ids.size() == 12);
+    std::sort(ids.begin(), ids.end());
+    CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+
+    s.group.kick(ids[5], "enough");
+    s.run();
+    for (auto& p : peers)
+        for (const auto& line : p.heard())
+            CHECK(line == "close 1008 enough");
+    for (auto& p : peers)
+        p.leave();
+    std::size_t left = 0;
+    for (std::size_t i = 0; i != s.group.size(); ++i)
+        left += s.group[i].stats().closed["kicked"];
+    CHECK(left == 1);
+}

@@ -237,7 +237,7 @@ TEST_CASE("raw on TCP: a peer that ends in the middle of a frame is told so") {
     auto p = f.peer();
     p.send(framed("topic=a&publish=a") + framed("whole") + framed("not whole").substr(0, 7)).shutdown();
     CHECK(payload_heard(p) == "whole");
-    CHECK(goodbye_heard(p) == goodbye(errc::protocol_error));
+    CHECK(goodbye_heard(p) == goodbye(errc::protocol_error, "the last message is not whole"));
     CHECK(f.hub.until_closed(1).at(0) == errc::protocol_error);
 }
 

@@ -209,7 +209,12 @@ public:
     // ---- one of several brokers: impl/core_replica.hpp
 
     /// From now on; before anything is subscribed to or published.
-    void join(interest_keeper* k) noexcept { interest_ = k; }
+    /// \param self,of its place among the cores, no two of which give a subscriber the same id.
+    void join(interest_keeper* k, std::uint32_t self, std::size_t of) noexcept {
+        interest_ = k;
+        serial_ = self;
+        serial_step_ = of;
+    }
     [[nodiscard]] bool has_user(std::string_view uid) const noexcept { return uids_.contains(uid); }
     /// Holds a topic whose history is kept here, and copied to others. \return null: there may be no more.
     topic_state* hold_topic(std::string_view topic);
@@ -861,7 +866,8 @@ private:
     std::uint64_t forgotten_histories_ = 0;
     std::size_t open_runs_ = 0;
     std::uint64_t sequence_ = 0;
-    std::uint64_t serial_ = 0;
+    std::uint64_t serial_ = 0; ///< of the last subscriber
+    std::uint64_t serial_step_ = 1;
     std::size_t subscriptions_ = 0;
     std::size_t pressured_ = 0;
     bool restoring_ = false;

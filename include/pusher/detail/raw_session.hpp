@@ -24,6 +24,7 @@ public:
     // in impl/raw_requests.hpp
     bool at_message(std::string_view bytes) override;
     void at_fault(errc why, std::string_view text) override;
+    [[nodiscard]] bool owes_answers() const noexcept override { return waiting != 0 || begins; }
 
     /// What there is until all of it is done.
     struct beginning {

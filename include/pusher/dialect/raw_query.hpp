@@ -105,7 +105,12 @@ private:
 /// \throws std::bad_alloc
 inline error_code decode_raw_query(std::string_view query, raw_query& out, std::string& error_message) {
     out = {};
-    return detail::raw_query_decoder(out, error_message).decode(query);
+    if (const auto ec = detail::raw_query_decoder(out, error_message).decode(query))
+        return ec;
+    if (out.history == 0 || out.match == match_mode::exact)
+        return {};
+    error_message = "history needs exact topics";
+    return errc::unsupported;
 }
 
 } // namespace pusher::inline v0

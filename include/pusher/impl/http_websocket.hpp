@@ -107,6 +107,10 @@ PUSHER_DECL void http_listener::upgrade_raw(const http_connection_ptr& c) {
     std::string message;
     if (decode_raw_query(detail::query_of(c->request()), *query, message))
         return refuse(c, boost::beast::http::status::bad_request, message, "websocket");
+    if (query->size() > broker().params().subscriptions)
+        return refuse(
+            c, boost::beast::http::status::bad_request,
+            make_error_code(errc::too_many_subscriptions).message(), "websocket");
     authenticate(c, "websocket", [this, c, query](const authentication_result& who) {
         const auto frames = query->text ? framing::websocket_text : framing::websocket_binary;
         const auto s = switch_protocols(c, "pusher.raw", dialect::raw, frames);

@@ -170,7 +170,8 @@ PUSHER_DECL bool broker_core::publish_raw(detail::raw_session& s, std::string_vi
         --keep->waiting;
         if (got.error)
             return refuse_raw(*keep, got.error);
-        if (!std::exchange(keep->paused, false))
+        // It may wait with the end until all is published.
+        if (!std::exchange(keep->paused, false) && keep->waiting != 0)
             return;
         keep->answering = false;
         if (may_read(*keep))

@@ -20,7 +20,7 @@ PUSHER_DECL relay::relay(
       host_(std::move(h)),
       has_histories_(keep_.enabled() || keep_for_),
       coming_(plane_->size()) {
-    core_->join(this);
+    core_->join(this, plane_->self(), plane_->size());
     plane_->join(*this);
 }
 

@@ -73,6 +73,7 @@ TEST_CASE("raw query: what is refused, and why") {
         {"topic=a&format=json", errc::invalid_message, "format must be"},
         {"topic=a&format=text&format=text", errc::invalid_message, "format is there twice"},
         {"topic=a&match=exact&match=exact", errc::invalid_message, "match is there twice"},
+        {"topic=a/%23&match=filter&history=1", errc::unsupported, "history needs exact topics"},
         {"topic=a&resume=1", errc::unsupported, "resume is not"},
         {"topic=a&ack=true", errc::unsupported, "ack is not"},
         {"topic=a&durable=x", errc::unsupported, "durable is not"},

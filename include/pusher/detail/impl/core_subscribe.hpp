@@ -22,7 +22,7 @@ PUSHER_DECL void core::add(const subscriber_ptr& s) {
         slots_[s->slot] = s;
     }
     s->owner = this;
-    s->id = ++serial_ << 24 | s->slot;
+    s->id = (serial_ += serial_step_) << 24 | s->slot;
 }
 
 PUSHER_DECL void core::remove(subscriber_base& s) {

@@ -82,10 +82,12 @@ PUSHER_DECL bool raw_link::frame(std::uint32_t length, std::string_view body) {
 
 PUSHER_DECL void raw_link::feed_end() {
     if (!begun_.empty() && state() == phase::open)
-        end(close_reason::from(errc::protocol_error));
+        end({close_code::protocol_error, errc::protocol_error, "the last message is not whole"});
 }
 
 PUSHER_DECL void raw_link::heartbeat() {
+    if (!asked_)
+        return end(close_reason::from(errc::idle_timeout)); // it is for its peer to begin
     if (!control_waits())
         control([](std::string& out) { append_raw_length(out, raw_control_bit); });
 }
