@@ -437,15 +437,6 @@ TEST_CASE("store: what a raw peer publishes is stored first", "[broker][store]")
     s.run();
     CHECK(peer.take() == framed("1"));
 
-    SECTION("and what it published is sent to it before the end, if it has ended its direction") {
-        peer.send(framed("2") + framed("3"));
-        peer.shutdown();
-        s.run();
-        CHECK_FALSE(peer.ended());
-        s.settle();
-        CHECK(peer.take() == framed("2") + framed("3"));
-        CHECK(peer.ended() == errc::peer_closed);
-    }
     SECTION("and nothing more is read while very many wait") {
         constexpr std::size_t most = pusher::detail::raw_session::most_waiting;
         std::string all;

@@ -105,6 +105,21 @@ def the_raw_dialect(program):
             assert heard(peer) == (0, b"\0\xff") and heard(peer) == (0, b"")
 
 
+def raw_half_closed(program):
+    """a raw peer that ends its direction gets what it published, however long that takes: stored, or by another thread"""
+    messages = [str(i).encode() for i in range(500)]
+    sent = b"".join(len(m).to_bytes(4, "big") + m for m in [b"topic=x&publish=x", *messages])
+    with tempfile.TemporaryDirectory() as folder:
+        for how in (["--store", f"sqlite:{folder}/hub.db"], ["--threads", "3"]):
+            with hub(program, "--raw", "127.0.0.1:0", "--history", "1000", "--outbox", "1000", *how) as h:
+                with h.connect("raw") as peer:
+                    peer.settimeout(PATIENCE)
+                    peer.sendall(sent)
+                    peer.shutdown(socket.SHUT_WR)
+                    heard = b"".join(iter(lambda: peer.recv(65536), b""))
+                assert heard == sent[4 + 17:], (how, len(heard), len(sent))
+
+
 def the_page(program):
     """GET / is the page, with its security policy as a header; there is no icon, and nothing else"""
     with hub(program) as h:
@@ -446,5 +461,5 @@ def interrupts(program):
 
 
 if __name__ == "__main__":
-    main([bad_options, help_and_version, address_in_use, the_raw_dialect, the_page, threads, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
+    main([bad_options, help_and_version, address_in_use, the_raw_dialect, raw_half_closed, the_page, threads, options_count, parked, acknowledged, stored, published_once, tokens, bad_input, ends_in_good_order,
           interrupts])
