@@ -90,10 +90,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string error;
     const auto ec = decode_events_query(text, q, error);
     require(bool(ec) == !error.empty(), "an error has a message, and only an error");
-    if (const auto position = parse_sse_id(text)) {
-        char to[detail::max_position_size];
-        require(
-            std::string_view(to, detail::write_position(to, *position)) == text, "an id is written one way");
+    if (const auto id = parse_sse_id(text)) {
+        std::string again(2 * detail::max_position_size + 1, '\0');
+        auto* to = detail::write_position(again.data(), id->position);
+        if (id->place) {
+            *to++ = '-';
+            to = detail::write_position(to, {id->place->epoch, id->place->offset});
+        }
+        require(text == std::string_view(again.data(), to), "an id is written one way");
     }
     if (ec)
         return 0;

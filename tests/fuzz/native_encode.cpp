@@ -48,7 +48,7 @@ void check_push(std::string_view out, const message& m) {
     const auto& meta = v.at("meta");
     if (m.id().empty())
         require(
-            parse_sse_id(text_of(meta.at("message_id"))) ==
+            detail::parse_position(text_of(meta.at("message_id"))) ==
                 sequence_position{m.sequence_epoch(), m.sequence()},
             "a position comes back");
     else if (detail::is_valid_utf8(m.id()))
@@ -108,7 +108,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(e.last_id.empty() == !m.position(), "an id is there with a history only");
     if (m.position())
         require(
-            parse_sse_id(e.last_id) == sequence_position{m.sequence_epoch(), m.sequence()},
+            parse_sse_id(e.last_id) == sse_id{{m.sequence_epoch(), m.sequence()}, std::nullopt},
             "an id comes back");
     require(
         e.type != "error" && e.type != "open" && !e.type.starts_with("pusher."),

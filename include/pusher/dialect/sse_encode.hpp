@@ -63,11 +63,6 @@ inline void write_sse_data(json_writer& w, std::string_view text) {
     }
 }
 
-/// Where the place in a topic's history follows the sequence in an id.
-[[nodiscard]] inline std::size_t sse_place_at(std::string_view id) noexcept {
-    return id.find('-', std::min(id.size(), epoch_size + 1));
-}
-
 } // namespace detail
 
 /// Appends a message as one event.
@@ -132,17 +127,24 @@ inline void append_sse_close(
     w.finish();
 }
 
+/// What the id of an event says.
+struct sse_id {
+    sequence_position position;          ///< Where to resume.
+    std::optional<topic_position> place; ///< The place in the topic's history, if the id says it.
+
+    friend bool operator==(const sse_id&, const sse_id&) = default;
+};
+
 /// Reads `Last-Event-ID` or `last_event_id`. Nothing if it is no id that was sent by `append_sse_message`:
 /// then it can't be resumed from.
-[[nodiscard]] inline std::optional<sequence_position> parse_sse_id(std::string_view text) noexcept {
-    return detail::parse_position(text.substr(0, detail::sse_place_at(text)));
-}
-
-/// Reads the place in a topic's history from it, if it has one.
-[[nodiscard]] inline std::optional<topic_position> parse_sse_place(std::string_view text) noexcept {
-    const auto at = detail::sse_place_at(text);
-    const auto place = at == text.npos ? std::nullopt : detail::parse_position(text.substr(at + 1));
-    return place ? std::optional(topic_position{place->epoch, place->sequence}) : std::nullopt;
+[[nodiscard]] inline std::optional<sse_id> parse_sse_id(std::string_view text) noexcept {
+    const auto end = text.find('-', std::min(text.size(), detail::epoch_size + 1));
+    const auto position = detail::parse_position(text.substr(0, end));
+    if (!position || end == text.npos)
+        return position ? std::optional(sse_id{*position, std::nullopt}) : std::nullopt;
+    const auto place = detail::parse_position(text.substr(end + 1));
+    return place ? std::optional(sse_id{*position, topic_position{place->epoch, place->sequence}})
+                 : std::nullopt;
 }
 
 } // namespace pusher::inline v0

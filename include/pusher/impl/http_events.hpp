@@ -41,8 +41,10 @@ PUSHER_DECL void http_listener::events(const http_connection_ptr& c) {
                         ? std::string_view(header->value().data(), header->value().size())
                         : std::string_view(op->query.last_event_id);
     op->resume_asked = !id.empty();
-    op->resume = parse_sse_id(id);
-    op->place = parse_sse_place(id);
+    if (const auto from = parse_sse_id(id)) {
+        op->resume = from->position;
+        op->place = from->place;
+    }
     authenticate(c, "sse", [this, op](const authentication_result& who) {
         op->who = who;
         start_events(op);

@@ -206,8 +206,13 @@ TEST_CASE("sse: the library's own events", "[sse]") {
 TEST_CASE("sse: an id is read back", "[sse]") {
     auto m = order();
     m.position = topic_position{1, 2};
-    const event_source source(event(m));
-    CHECK(parse_sse_id(source.last_id) == sequence_position{0xABC, 7});
-    for (const auto* id : {"", "7", "0000000000000abc", "0000000000000abc-", "0000000000000abc-x", "last"})
+    CHECK(parse_sse_id(event_source(event(m)).last_id) == sse_id{{0xABC, 7}, std::nullopt});
+    std::string out;
+    append_sse_message(out, message(m), sse_form::payload, true);
+    CHECK(parse_sse_id(event_source(out).last_id) == sse_id{{0xABC, 7}, topic_position{1, 2}});
+    for (const auto* id :
+         {"", "7", "0000000000000abc", "0000000000000abc-", "0000000000000abc-x", "last",
+          "0000000000000abc-7-", "0000000000000abc-7-2", "0000000000000abc-7-0000000000000001-02",
+          "0000000000000abc-7-0000000000000001-2-"})
         CHECK(!parse_sse_id(id));
 }
