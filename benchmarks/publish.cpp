@@ -239,7 +239,7 @@ void measure(const plan& p) {
     std::array<figures, 5> f;
     for (std::uint64_t r = 0; r != p.repeat; ++r) {
         const auto took = bare.run();
-        f[0].add(post.run(50'000));
+        f[0].add(post.run(200'000));
         f[1].add(took[1]);
         f[2].add(took[2]);
         f[3].add(f[0].last() / took[1]);

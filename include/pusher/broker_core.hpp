@@ -11,6 +11,7 @@
 #include <pusher/detail/handed_over_op.hpp>
 #include <pusher/detail/journal.hpp>
 #include <pusher/detail/pending_op.hpp>
+#include <pusher/detail/posted_batch.hpp>
 #include <pusher/detail/raw_session.hpp>
 #include <pusher/detail/session.hpp>
 #include <pusher/dialect/native_encoding.hpp>
@@ -599,21 +600,14 @@ private:
 
     /// What other threads hand over.
     struct inbox {
-        struct item {
-            pinned_message message;
-            std::uint64_t publisher;
-            std::chrono::milliseconds ttl;
-            std::size_t size;
-        };
-
         std::mutex mutex;
-        std::vector<item> items;
-        std::size_t bytes = 0;
+        detail::posted_batch posted;
         bool scheduled = false;
         bool closed = false;
         broker_core* owner = nullptr; ///< only used on the broker's executor
     };
     std::shared_ptr<inbox> inbox_;
+    detail::posted_batch spare_; ///< room for what is posted next
 };
 
 } // namespace pusher::inline v0

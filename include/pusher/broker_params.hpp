@@ -154,7 +154,7 @@ struct broker_params {
     std::size_t memory_bytes = std::size_t{1} << 30;
 
     std::size_t posted_messages = 65'536; ///< admitted by `post_publish` and not published yet; at least 1
-    std::size_t posted_bytes = 64 * 1024 * 1024; ///< the same in bytes
+    std::size_t posted_bytes = 64 * 1024 * 1024; ///< the same in bytes; 1 to 1 GiB
 
     /// Published to topics that are kept in a store, and not stored yet; at least 1. More is refused with
     /// `errc::queue_full`.

@@ -41,6 +41,10 @@ using wall_clock = wall_time (*)();
 
 class pinned_message;
 
+namespace detail {
+class new_message;
+} // namespace detail
+
 /// What a subscriber receives: a view of one published message.
 ///
 /// Inside a handler it is valid until the handler returns; `pin` keeps one for longer. It is not thread safe,
@@ -109,8 +113,25 @@ public:
     [[nodiscard]] pinned_message pin() const;
 
 private:
+    friend class detail::new_message;
+    message() noexcept = default;
+
     mutable fields f_; // mutable for the clock that is read late
 };
+
+namespace detail {
+
+/// A message whose fields are written in place, before anybody sees it.
+class new_message {
+public:
+    [[nodiscard]] message::fields& fields() noexcept { return message_.f_; }
+    [[nodiscard]] const message& get() const noexcept { return message_; }
+
+private:
+    message message_;
+};
+
+} // namespace detail
 
 /// A message that owns its bytes. Copies share them; safe to read from any thread.
 class pinned_message {

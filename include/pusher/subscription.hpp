@@ -50,11 +50,14 @@ template <class F>
 class callback_subscriber final : public handler_subscriber {
 public:
     template <class G>
-    explicit callback_subscriber(G&& f) : handler_(std::forward<G>(f)) {}
-
-    void deliver(const message& m) override { handler_(m); }
+    explicit callback_subscriber(G&& f) : handler_subscriber(&call),
+                                          handler_(std::forward<G>(f)) {}
 
 private:
+    static void call(handler_subscriber& s, const message& m) {
+        static_cast<callback_subscriber&>(s).handler_(m);
+    }
+
     F handler_;
 };
 
@@ -140,7 +143,8 @@ public:
 /// One subscription of one handler; ends when this is destroyed. It may outlive the broker.
 ///
 /// Movable, not thread safe: use it on the broker's executor. After `unsubscribe`, or its destruction, the
-/// handler is never called again; inside the handler itself that is allowed too.
+/// handler is never called again, and is destroyed; inside a handler, its own or another's, that is allowed
+/// too, and it is destroyed when all who get the message were called.
 class [[nodiscard]] subscription {
 public:
     subscription() noexcept = default;

@@ -74,6 +74,37 @@ TEST_CASE("publishers: post_publish comes from the event loop, in order, and is 
     CHECK(got.back() == "4");
 }
 
+TEST_CASE("publishers: what is posted arrives whole", "[broker]") {
+    pusher::broker_params p;
+    p.message_bytes = 4 * 1024 * 1024;
+    broker_script s(std::move(p));
+    texts got;
+    const auto handler = s.broker.subscribe("a/b", [&](const pusher::message& m) {
+        std::string text;
+        for (const auto part : {m.topic(), m.type(), m.key(), m.id(), m.payload()})
+            text.append(part).append("|");
+        for (const auto& h : m.headers())
+            text.append(h.name).append("=").append(h.value).append("|");
+        got.push_back(text + std::to_string(m.ttl().count()));
+    });
+    const std::string long_value(300, 'v');
+    const std::vector<pusher::header> headers{{"one", "1"}, {"", ""}, {"long", long_value}};
+    const std::string binary("\0\xFF\n", 3);
+    const std::string large(3 * 1024 * 1024, 'x');
+    for (int round = 0; round != 3; ++round) { // rooms are used again
+        CHECK(s.broker.post_publish("a/b", binary, {"type", "key", "id", headers, std::chrono::seconds(1)}));
+        CHECK(s.broker.post_publish("a/b", ""));
+        CHECK(s.broker.post_publish("a/b", large, {.key = "k"}));
+        CHECK(s.broker.post_publish("a/b", "last"));
+        s.run();
+        CHECK(
+            got == texts{
+                       "a/b|type|key|id|" + binary + "|one=1|=|long=" + long_value + "|1000", "a/b|||||0",
+                       "a/b||k||" + large + "|0", "a/b||||last|0"});
+        got.clear();
+    }
+}
+
 TEST_CASE("publishers: what was posted and cannot be published is told to the observer", "[broker]") {
     struct recording : pusher::observer {
         void at_error(error_code ec, std::string_view where) override {

@@ -174,12 +174,8 @@ using texts = std::vector<std::string>;
 /// A subscriber with a handler.
 class recorder final : public pusher::detail::handler_subscriber {
 public:
-    void deliver(const pusher::message& m) override {
-        got.push_back(text_of(m));
-        sequences.push_back(m.sequence());
-        if (on_message)
-            on_message(m);
-    }
+    recorder() noexcept : handler_subscriber(&call) {}
+
     void deliver_gap(const pusher::gap& g) override {
         got.push_back(text_of(g));
         if (when_told)
@@ -192,6 +188,15 @@ public:
     std::vector<std::uint64_t> sequences;
     std::function<void(const pusher::message&)> on_message;
     std::function<void(const pusher::gap&)> when_told;
+
+private:
+    static void call(handler_subscriber& s, const pusher::message& m) {
+        auto& self = static_cast<recorder&>(s);
+        self.got.push_back(text_of(m));
+        self.sequences.push_back(m.sequence());
+        if (self.on_message)
+            self.on_message(m);
+    }
 };
 
 /// A subscriber with an outbox, reached by a connection, or by none.

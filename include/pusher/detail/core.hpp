@@ -190,8 +190,11 @@ public:
     /// \param report taken, and called when the turn is over, if the message was published now: there was no
     /// error, and it was not `repeated`.
     receipt publish(
-        std::string_view topic, std::string_view payload, const publish_options& o = {},
-        const id_owner* by = nullptr, const stored_at* stored = nullptr, report_function* report = nullptr);
+        std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
+        const stored_at* stored = nullptr, report_function* report = nullptr) {
+        return publish(topics_.find(topic), topic, payload, o, by, stored, report);
+    }
+    receipt publish(std::string_view topic, std::string_view payload, const publish_options& o = {});
     receipt broadcast(
         std::string_view label, std::string_view payload, const publish_options& o = {},
         const id_owner* by = nullptr, const stored_at* stored = nullptr, report_function* report = nullptr);
@@ -490,8 +493,21 @@ private:
     error_code check(
         const topic_state* t, std::string_view topic, std::string_view payload,
         const publish_options& o) const;
-    message::fields
-    make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const;
+    /// A publish that needs no look at its options.
+    [[nodiscard]] bool is_plain(std::string_view payload, const publish_options& o) const noexcept {
+        return (o.type.size() | o.key.size() | o.id.size() | o.headers.size()) == 0 && o.ttl.count() == 0 &&
+               payload.size() <= params_.message_bytes;
+    }
+    void set_fields(
+        message::fields& m, std::string_view topic, std::string_view payload,
+        const publish_options& o) const noexcept {
+        set_content(m, payload, o);
+        m.topic = topic;
+        m.sequence = sequence_;
+        m.sequence_epoch = params_.sequence_epoch;
+        m.ttl = o.ttl;
+        m.clock = params_.wall;
+    }
     void append(
         topic_state& t, const message::fields& m, std::uint64_t publisher, std::chrono::milliseconds ttl,
         std::uint32_t run_index, std::uint32_t slice);
@@ -501,26 +517,55 @@ private:
     void trim(topic_state& t);
     void pop_oldest(topic_state& t);
     void flush_if_long(std::uint32_t run_index);
-    void published(
-        const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported,
-        const stored_at* stored);
+    void published(const receipt& result, const message& m, reporting* reported, const stored_at* stored);
     [[nodiscard]] bool continues(const topic_state& t, const stored_at& at);
+    receipt publish(
+        topic_state* t, std::string_view topic, std::string_view payload, const publish_options& o,
+        const id_owner* by, const stored_at* stored, report_function* report);
+    [[nodiscard]] bool for_handlers_only(const topic_state& t, const publish_options& o) const noexcept;
+    receipt publish_to_handlers(
+        topic_state& t, std::string_view topic, std::string_view payload, const publish_options& o);
+    /// How the handlers of a group are called.
+    struct calling {
+        std::uint64_t publisher;
+        bool some; ///< not all: only who was there when it was published, and each once, and they are marked
+    };
     std::size_t dispatch(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
-        std::span<const subscriber_ptr> subscribers, reporting* to);
-    std::size_t call_group(group& g, const message& m, std::uint64_t publisher, bool mark);
+        std::span<const subscriber_ptr> subscribers, reporting* to, bool late);
+    std::size_t call_group(group& g, const message& m, const calling& how);
+    static bool is_called(const handler_member& h, const message& m, const calling& how);
     void call(handler_subscriber& s, const message& m) {
         if (s.held)
-            return hold(s, m);
-        try {
-            s.deliver(m);
+            hold(s, m);
+        else if (try_call(s, s.always(), m))
             ++counters_.delivered;
+    }
+    /// \return whether the handler has dealt with the message.
+    bool try_call(handler_subscriber& s, handler_subscriber::function f, const message& m) {
+        try {
+            f(s, m);
+            return true;
         } catch (...) {
             call_failed(s, m);
+            return false;
         }
     }
     void call_failed(handler_subscriber& s, const message& m);
     bool left_to_cursor(const handler_subscriber& s, const message& m);
+    void begin_calls(group& g) noexcept {
+        ++g.pins;
+        g.dispatching = true;
+        calling_groups_ = true;
+    }
+    void end_calls(group& g) {
+        calling_groups_ = false;
+        g.dispatching = false;
+        --g.pins;
+        if (g.blanked || !left_now_.empty() || g.empty()) [[unlikely]]
+            leave_calls(g);
+    }
+    void leave_calls(group& g);
     void tell(handler_subscriber& s, const gap& g);
     std::size_t defer(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,
@@ -641,6 +686,8 @@ private:
     void finish_reports();
 
     // catching up: impl/core_catchup.hpp
+    static catchup& begin_catching(subscriber_base& s);
+    static void end_catching(subscriber_base& s) noexcept;
     void start_cursor(std::unique_ptr<cursor> c);
     void stop_cursor(subscriber_base& s, std::uint32_t group_id);
     std::vector<group*> stop_cursors(subscriber_base& s);
@@ -797,6 +844,8 @@ private:
     run_ptr copy_of(const message& m) const;
 
     bool fail_call(handler_subscriber& s, const message& m);
+    holding& begin_holding(handler_subscriber& s);
+    static void end_holding(handler_subscriber& s) noexcept;
     void hold(handler_subscriber& s, const message& m);
     void try_held(holding& h);
     bool call_held(handler_subscriber& s);
@@ -825,15 +874,15 @@ private:
     turn turn_;
     std::vector<run_ptr> spare_runs_;
     std::deque<deferred> deferred_;
-    std::vector<reporting_ptr> reports_;    ///< of this turn, in publish order
-    reporting* reporting_ = nullptr;        ///< of the message that handlers are being called with
-    std::size_t reported_ = 0;              ///< deliveries that are listed, and were not tried
-    std::vector<subscriber_ptr> catchups_;  ///< whose turn to read on comes at the next flush
-    std::vector<filter_node*> matched_;     ///< room for one publish
-    std::vector<group*> called_;            ///< room for one publish
-    subscriber_base* called_now_ = nullptr; ///< whose handler runs, of a group's
-    subscriber_ptr left_meanwhile_;         ///< the same, once it has left: it lives on until that returns
-    std::vector<std::uint64_t> selection_;  ///< room for one session's turn
+    std::vector<reporting_ptr> reports_;   ///< of this turn, in publish order
+    reporting* reporting_ = nullptr;       ///< of the message that handlers are being called with
+    std::size_t reported_ = 0;             ///< deliveries that are listed, and were not tried
+    std::vector<subscriber_ptr> catchups_; ///< whose turn to read on comes at the next flush
+    std::vector<filter_node*> matched_;    ///< room for one publish
+    std::vector<group*> called_;           ///< room for one publish
+    std::vector<subscriber_ptr>
+        left_now_; ///< while handlers of groups are called, one of which may be its own
+    std::vector<std::uint64_t> selection_; ///< room for one session's turn
     std::vector<std::uint32_t> selected_replies_;
     std::vector<std::size_t> refused_; ///< frames of one session's turn
     scratch room_;
@@ -873,6 +922,7 @@ private:
     bool restoring_ = false;
     bool scheduled_ = false;
     bool dispatching_ = false;
+    bool calling_groups_ = false;
     bool flushing_ = false;
     bool stale_ = false; ///< what expired must not go out with the rest of the turn
 };

@@ -31,10 +31,15 @@ struct member {
 
 /// The same for a subscriber whose handler runs inside `publish`.
 struct handler_member {
-    handler_subscriber* subscriber; ///< null: left during the dispatch that is under way
+    static constexpr std::uint8_t no_echo_bit = 1; ///< not its own publishes
+    static constexpr std::uint8_t left_bit = 2;    ///< during the dispatch that is under way
+
+    handler_subscriber* subscriber; ///< null: it has left
     std::uint64_t born;             ///< only what is sequenced after this is for it
     std::uint32_t back;
-    bool no_echo;
+    std::uint8_t special; ///< one look tells that it is none of these
+
+    [[nodiscard]] bool no_echo() const noexcept { return (special & no_echo_bit) != 0; }
 };
 
 /// The subscribers of one pattern (a topic or a filter) and one type, or of all its types.
@@ -49,12 +54,13 @@ struct group {
 
     compact_list<member> members;
     rare_list<handler_member> handlers;
-    std::uint32_t id = 0;   ///< index in the table of groups
-    std::uint32_t pins = 0; ///< dispatches, deferred messages and cursors that will come back to it
-    kind what;
-    bool blanked = false;        ///< some did leave
-    bool dispatching = false;    ///< handlers are being called: leaving ones are blanked, not moved
+    std::uint32_t id = 0;        ///< index in the table of groups
     std::uint32_t open = no_run; ///< of a topic: the run of this turn that takes further messages
+    // Four bytes, so that a topic with a short name takes one size less of what allocators have.
+    std::uint32_t pins : 28 = 0; ///< dispatches, deferred messages and cursors that will come back to it
+    kind what : 2;
+    bool blanked : 1 = false;     ///< some did leave
+    bool dispatching : 1 = false; ///< handlers are being called: leaving ones are blanked, not moved
 
     [[nodiscard]] bool has_handlers() const noexcept { return !handlers.empty(); }
     [[nodiscard]] bool empty() const noexcept { return members.empty() && !has_handlers(); }

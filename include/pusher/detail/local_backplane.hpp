@@ -4,6 +4,7 @@
 #include <pusher/backplane.hpp>
 #include <pusher/config.hpp>
 #include <pusher/detail/filter_table.hpp>
+#include <pusher/detail/packed_message.hpp>
 #include <pusher/detail/text_hash.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -48,13 +49,9 @@ private:
     struct entry {
         relay_facts facts;
         std::size_t begin;
-        std::uint32_t payload_size;
-        std::uint32_t headers_size;
         std::uint32_t uid_size;
         std::uint8_t topic_size;
-        std::uint8_t type_size;
-        std::uint8_t key_size;
-        std::uint8_t id_size;
+        packed_sizes<std::uint8_t> sizes;
     };
 
     std::vector<entry> entries_;

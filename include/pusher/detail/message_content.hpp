@@ -1,7 +1,11 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/backplane.hpp>
 #include <pusher/message.hpp>
+#include <pusher/publish_options.hpp>
+
+#include <string_view>
 
 namespace pusher::inline v0::detail {
 
@@ -14,6 +18,32 @@ namespace pusher::inline v0::detail {
     f.id = m.id();
     f.headers = m.headers();
     return f;
+}
+
+inline void set_content(message::fields& f, std::string_view payload, const publish_options& o) noexcept {
+    f.type = o.type;
+    f.payload = payload;
+    f.key = o.key;
+    f.id = o.id;
+    f.headers = o.headers;
+}
+
+[[nodiscard]] inline message::fields content_of(std::string_view payload, const publish_options& o) noexcept {
+    message::fields f;
+    set_content(f, payload, o);
+    return f;
+}
+
+[[nodiscard]] inline message::fields content_of(const relayed& r) noexcept {
+    return content_of(r.payload, {r.type, r.key, r.id, r.headers});
+}
+
+inline void set_content(relayed& r, const message::fields& content) noexcept {
+    r.type = content.type;
+    r.key = content.key;
+    r.id = content.id;
+    r.payload = content.payload;
+    r.headers = content.headers;
 }
 
 } // namespace pusher::inline v0::detail

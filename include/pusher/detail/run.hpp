@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/memory_account.hpp>
+#include <pusher/detail/packed_message.hpp>
 #include <pusher/detail/shared_text.hpp>
 #include <pusher/encoding.hpp>
 #include <pusher/message.hpp>
@@ -32,17 +33,11 @@ public:
     struct entry {
         std::uint64_t sequence;
         std::uint64_t publisher; ///< id of the subscriber that published it; 0: the host
-        std::uint32_t begin;     ///< of type, key, id, payload and headers, in this order
-        std::uint32_t payload_size;
-        std::uint32_t headers_size;
-        std::uint8_t type_size;
-        std::uint8_t key_size;
-        std::uint8_t id_size;
+        std::uint32_t begin;
+        packed_sizes<std::uint8_t> sizes;
 
         /// What the message is charged with in outboxes and histories.
-        [[nodiscard]] std::size_t size() const noexcept {
-            return std::size_t{payload_size} + headers_size + type_size + key_size + id_size;
-        }
+        [[nodiscard]] std::size_t size() const noexcept { return sizes.total(); }
     };
 
     /// What a message takes besides its bytes.
@@ -100,25 +95,8 @@ public:
             ttls_.resize(entries_.size());
             ttls_.push_back(ttl);
         }
-        entry e{};
-        e.sequence = m.sequence;
-        e.publisher = publisher;
-        e.begin = static_cast<std::uint32_t>(bytes_.size());
-        e.payload_size = static_cast<std::uint32_t>(m.payload.size());
-        e.type_size = static_cast<std::uint8_t>(m.type.size());
-        e.key_size = static_cast<std::uint8_t>(m.key.size());
-        e.id_size = static_cast<std::uint8_t>(m.id.size());
-        for (const auto part : {m.type, m.key, m.id, m.payload})
-            if (!part.empty())
-                bytes_.append(part);
-        const auto headers_begin = bytes_.size();
-        for (const auto& h : m.headers) {
-            append_size(h.name.size());
-            append_size(h.value.size());
-            bytes_.append(h.name).append(h.value);
-        }
-        e.headers_size = static_cast<std::uint32_t>(bytes_.size() - headers_begin);
-        entries_.push_back(e);
+        const auto begin = static_cast<std::uint32_t>(bytes_.size());
+        entries_.push_back({m.sequence, publisher, begin, pack<std::uint8_t>(bytes_, m)});
         recount();
     }
 
@@ -138,12 +116,12 @@ public:
     [[nodiscard]] wall_time receive_time() const noexcept { return receive_time_; }
 
     [[nodiscard]] std::string_view type_of(std::size_t i) const noexcept {
-        return std::string_view(bytes_).substr(entries_[i].begin, entries_[i].type_size);
+        return std::string_view(bytes_).substr(entries_[i].begin, entries_[i].sizes.type);
     }
 
     [[nodiscard]] std::string_view key_of(std::size_t i) const noexcept {
         return std::string_view(bytes_).substr(
-            entries_[i].begin + entries_[i].type_size, entries_[i].key_size);
+            entries_[i].begin + entries_[i].sizes.type, entries_[i].sizes.key);
     }
 
     /// After which time the message is of no use any more. It counts from the run's beginning.
@@ -180,27 +158,8 @@ public:
         std::size_t i, std::uint64_t sequence_epoch, std::vector<header>& headers,
         bool redelivered = false) const {
         const auto& e = entries_[i];
-        std::string_view rest = std::string_view(bytes_).substr(e.begin, e.size());
-        auto take = [&rest](std::size_t n) {
-            const auto part = rest.substr(0, n);
-            rest.remove_prefix(n);
-            return part;
-        };
-        message::fields m;
+        auto m = unpack(std::string_view(bytes_).substr(e.begin), e.sizes, headers);
         m.topic = topic_.view();
-        m.type = take(e.type_size);
-        m.key = take(e.key_size);
-        m.id = take(e.id_size);
-        m.payload = take(e.payload_size);
-        if (!rest.empty()) {
-            headers.clear();
-            while (!rest.empty()) {
-                const auto sizes = take(8);
-                const auto name = take(read_size(sizes));
-                headers.push_back({name, take(read_size(sizes.substr(4)))});
-            }
-            m.headers = headers;
-        }
         m.sequence = e.sequence;
         m.sequence_epoch = sequence_epoch;
         if (in_history())
@@ -281,17 +240,6 @@ private:
                 return e;
         encoded_.push_front({&as, {}, {}, false});
         return encoded_.front();
-    }
-
-    void append_size(std::size_t n) {
-        for (int shift = 24; shift >= 0; shift -= 8)
-            bytes_.push_back(static_cast<char>(n >> shift & 0xFF));
-    }
-    static std::size_t read_size(std::string_view four) noexcept {
-        std::size_t n = 0;
-        for (int i = 0; i != 4; ++i)
-            n = n << 8 | static_cast<unsigned char>(four[static_cast<std::size_t>(i)]);
-        return n;
     }
 
     shared_text topic_;

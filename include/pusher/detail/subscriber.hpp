@@ -121,7 +121,6 @@ public:
     std::uint64_t last_sequence = 0; ///< the newest message that was counted or called for
     std::uint64_t bound_at = 0;      ///< the broker's sequence when it got its uid
     compact_list<sub_ref> subs;
-    std::unique_ptr<catchup> catching;
     shared_text uid;
     std::uint32_t uid_index = 0; ///< where the uid lists it
     std::uint32_t next_order = 0;
@@ -136,6 +135,7 @@ public:
     bool progressed : 1 = false;          ///< its connection has taken something since `forget_progress`
     bool excused : 1 = false;             ///< it takes nothing: publishers do not wait for it
     bool mail_waits : 1 = false;          ///< its uid's mailbox may hold something for it
+    std::unique_ptr<catchup> catching;
 };
 
 using subscriber_ptr = boost::intrusive_ptr<subscriber_base>;
@@ -143,9 +143,19 @@ using subscriber_ptr = boost::intrusive_ptr<subscriber_base>;
 /// A subscriber whose handler is called inside `publish`.
 class handler_subscriber : public subscriber_base {
 public:
-    handler_subscriber() noexcept : subscriber_base(kind::handler) {}
+    /// Not a virtual function: what a call needs is in one place, beside the handler, and not at the object's
+    /// beginning and in a table too.
+    using function = void (*)(handler_subscriber&, const message&);
 
-    virtual void deliver(const message& m) = 0;
+    explicit handler_subscriber(function f) noexcept
+        : subscriber_base(kind::handler),
+          function_(f),
+          now_(f) {}
+
+    /// To be called at once with a message that is just published; null: something else comes first, since it
+    /// catches up, or a message is held for it.
+    [[nodiscard]] function now() const noexcept { return now_; }
+    [[nodiscard]] function always() const noexcept { return function_; }
     virtual void deliver_gap(const gap& g) {
         if (on_gap)
             (*on_gap)(g);
@@ -153,6 +163,13 @@ public:
 
     std::unique_ptr<std::function<void(const gap&)>> on_gap; ///< few have one
     std::unique_ptr<holding> held;                           ///< while a message is to be tried again
+
+    /// To be called when it begins or ends to catch up, or a message to be held.
+    void set_now() noexcept { now_ = catching || held ? nullptr : function_; }
+
+private:
+    function function_;
+    function now_; ///< last: beside the handler itself
 };
 
 /// A subscriber that is written to at the end of a turn, or takes messages when it is ready: what it cannot

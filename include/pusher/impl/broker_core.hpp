@@ -67,7 +67,7 @@ PUSHER_DECL broker_params checked(broker_params p) {
         "broker_params: message_bytes is not 1 to 256 MiB");
     require(p.memory_bytes >= gib / 1024, "broker_params: memory_bytes is under 1 MiB");
     require(p.posted_messages >= 1, "broker_params: posted_messages is 0");
-    require(p.posted_bytes >= 1, "broker_params: posted_bytes is 0");
+    require(p.posted_bytes >= 1 && p.posted_bytes <= gib, "broker_params: posted_bytes is not 1 to 1 GiB");
     require(p.storing_messages >= 1, "broker_params: storing_messages is 0");
     require(p.storing_bytes >= 1, "broker_params: storing_bytes is 0");
     require(
@@ -203,26 +203,15 @@ PUSHER_DECL receipt broker_core::push_to(
 
 PUSHER_DECL bool
 broker_core::post_publish(std::string_view topic, std::string_view payload, const publish_options& options) {
-    message::fields m;
-    m.topic = topic;
-    m.type = options.type;
-    m.payload = payload;
-    m.key = options.key;
-    m.id = options.id;
-    m.headers = options.headers;
-    m.receive_time = wall_time{}; // the broker's own is taken when it is published
-    auto size = topic.size() + payload.size() + m.type.size() + m.key.size() + m.id.size();
-    for (const auto& h : options.headers)
-        size += h.name.size() + h.value.size();
-    inbox::item item{message(m).pin(), options.publisher, options.ttl, size};
+    const auto size = detail::posted_batch::bytes_of(topic, payload, options);
     bool wake = false;
     {
         const std::lock_guard lock(inbox_->mutex);
-        if (inbox_->closed || inbox_->items.size() >= params_.posted_messages ||
-            inbox_->bytes + item.size > params_.posted_bytes)
+        auto& posted = inbox_->posted;
+        if (inbox_->closed || posted.messages() >= params_.posted_messages ||
+            posted.bytes() + size > params_.posted_bytes)
             return false;
-        inbox_->bytes += item.size;
-        inbox_->items.push_back(std::move(item));
+        posted.add(topic, payload, options);
         wake = !std::exchange(inbox_->scheduled, true);
     }
     if (wake)
@@ -234,24 +223,23 @@ broker_core::post_publish(std::string_view topic, std::string_view payload, cons
 }
 
 PUSHER_DECL void broker_core::publish_posted() {
-    std::vector<inbox::item> items;
+    auto posted = std::exchange(spare_, {});
     {
         const std::lock_guard lock(inbox_->mutex);
-        items.swap(inbox_->items);
-        inbox_->bytes = 0;
+        std::swap(inbox_->posted, posted);
         inbox_->scheduled = false;
     }
-    for (const auto& item : items) {
-        const auto& m = *item.message;
-        const auto tell = [this](const receipt& r) {
-            if (r.error && params_.observer)
-                params_.observer->at_error(r.error, "post_publish");
-        };
-        const publish_options o{m.type(), m.key(), m.id(), m.headers(), item.ttl, item.publisher};
+    const auto tell = [this](const receipt& r) {
+        if (r.error && params_.observer)
+            params_.observer->at_error(r.error, "post_publish");
+    };
+    posted.for_each([&](std::string_view topic, std::string_view payload, const publish_options& o) {
         tell(
-            staged_ ? publish_then(m.topic(), m.payload(), o, nullptr, false, tell)
-                    : core_.publish(m.topic(), m.payload(), o));
-    }
+            staged_ ? publish_then(topic, payload, o, nullptr, false, tell)
+                    : core_.publish(topic, payload, o));
+    });
+    posted.clear();
+    spare_ = std::move(posted);
 }
 
 // ---- flow control

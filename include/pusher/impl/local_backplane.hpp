@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/local_backplane.hpp>
+#include <pusher/detail/message_content.hpp>
 #include <pusher/detail/random_bits.hpp>
 
 #include <boost/asio/post.hpp>
@@ -14,31 +15,15 @@ namespace pusher::inline v0::detail {
 // ---- batches
 
 PUSHER_DECL std::size_t relay_batch::bytes_of(const relayed& r) noexcept {
-    auto size = sizeof(entry) + r.topic.size() + r.uid.size() + r.type.size() + r.key.size() + r.id.size() +
-                r.payload.size();
-    for (const auto& h : r.headers)
-        size += 8 + h.name.size() + h.value.size();
-    return size;
+    return sizeof(entry) + r.topic.size() + r.uid.size() + packed_size(content_of(r));
 }
 
 PUSHER_DECL void relay_batch::add(const relayed& r) {
     const auto begin = bytes_.size();
-    bytes_.append(r.topic).append(r.uid).append(r.type).append(r.key).append(r.id).append(r.payload);
-    const auto headers = bytes_.size();
-    const auto append_size = [this](std::size_t n) {
-        for (int shift = 24; shift >= 0; shift -= 8)
-            bytes_.push_back(static_cast<char>(n >> shift & 0xFF));
-    };
-    for (const auto& h : r.headers) {
-        append_size(h.name.size());
-        append_size(h.value.size());
-        bytes_.append(h.name).append(h.value);
-    }
+    bytes_.append(r.topic).append(r.uid);
     entries_.push_back(
-        {r, begin, static_cast<std::uint32_t>(r.payload.size()),
-         static_cast<std::uint32_t>(bytes_.size() - headers), static_cast<std::uint32_t>(r.uid.size()),
-         static_cast<std::uint8_t>(r.topic.size()), static_cast<std::uint8_t>(r.type.size()),
-         static_cast<std::uint8_t>(r.key.size()), static_cast<std::uint8_t>(r.id.size())});
+        {r, begin, static_cast<std::uint32_t>(r.uid.size()), static_cast<std::uint8_t>(r.topic.size()),
+         pack<std::uint8_t>(bytes_, content_of(r))});
 }
 
 PUSHER_DECL relayed relay_batch::view(std::size_t i, std::vector<header>& headers) const {
@@ -46,32 +31,9 @@ PUSHER_DECL relayed relay_batch::view(std::size_t i, std::vector<header>& header
     relayed r;
     static_cast<relay_facts&>(r) = e.facts;
     auto rest = std::string_view(bytes_).substr(e.begin);
-    const auto take = [](std::string_view& from, std::size_t n) {
-        const auto part = from.substr(0, n);
-        from.remove_prefix(n);
-        return part;
-    };
-    r.topic = take(rest, e.topic_size);
-    r.uid = take(rest, e.uid_size);
-    r.type = take(rest, e.type_size);
-    r.key = take(rest, e.key_size);
-    r.id = take(rest, e.id_size);
-    r.payload = take(rest, e.payload_size);
-    if (e.headers_size == 0)
-        return r;
-    headers.clear();
-    const auto size = [](std::string_view four) {
-        std::size_t n = 0;
-        for (const char c : four)
-            n = n << 8 | static_cast<unsigned char>(c);
-        return n;
-    };
-    for (auto left = take(rest, e.headers_size); !left.empty();) {
-        const auto sizes = take(left, 8);
-        const auto name = take(left, size(sizes.substr(0, 4)));
-        headers.push_back({name, take(left, size(sizes.substr(4)))});
-    }
-    r.headers = headers;
+    r.topic = rest.substr(0, e.topic_size);
+    r.uid = rest.substr(e.topic_size, e.uid_size);
+    set_content(r, unpack(rest.substr(std::size_t{e.topic_size} + e.uid_size), e.sizes, headers));
     return r;
 }
 

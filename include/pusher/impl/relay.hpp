@@ -1,6 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/detail/message_content.hpp>
 #include <pusher/detail/relay.hpp>
 
 #include <algorithm>
@@ -154,13 +155,8 @@ PUSHER_DECL receipt relay::publish_here(
         }
     }
     if (!result.error && !result.repeated && !left_) {
-        message::fields m;
+        auto m = content_of(payload, o);
         m.topic = topic;
-        m.type = o.type;
-        m.payload = payload;
-        m.key = o.key;
-        m.id = o.id;
-        m.headers = o.headers;
         m.receive_time = wall_time{};
         const auto to = whom == audience::topic  ? plane_->audience(topic)
                         : whom == audience::user ? plane_->users(uid)
@@ -216,11 +212,7 @@ PUSHER_DECL void relay::forward(
                                       : relay_kind::broadcast;
     r.topic = m.topic();
     r.uid = uid;
-    r.type = m.type();
-    r.key = m.key();
-    r.id = m.id();
-    r.payload = m.payload();
-    r.headers = m.headers();
+    set_content(r, content_of(m));
     for (; to != 0; to &= to - 1) {
         const auto what = plane_->send(static_cast<std::uint32_t>(std::countr_zero(to)), r);
         if (what == backplane::outcome::sent)
@@ -253,11 +245,7 @@ PUSHER_DECL receipt relay::ask_home(
     r.ttl = o.ttl;
     r.topic = topic;
     r.uid = owner.uid;
-    r.type = o.type;
-    r.key = o.key;
-    r.id = o.id;
-    r.payload = payload;
-    r.headers = o.headers;
+    set_content(r, content_of(payload, o));
     switch (plane_->send(home, r)) {
     case backplane::outcome::full: result.error = errc::queue_full; return result;
     case backplane::outcome::gone: result.error = errc::stopped; return result;
@@ -494,11 +482,7 @@ PUSHER_DECL void relay::send_history(std::uint32_t to, std::string_view topic) {
         relayed kept;
         kept.what = relay_kind::kept;
         kept.topic = topic;
-        kept.type = m.type();
-        kept.key = m.key();
-        kept.id = m.id();
-        kept.payload = m.payload();
-        kept.headers = m.headers();
+        set_content(kept, content_of(m));
         kept.ttl = m.ttl();
         kept.received = place.messages->receive_time();
         kept.born = place.messages->born();
@@ -549,13 +533,8 @@ PUSHER_DECL void relay::begin_history(std::uint32_t from, const relayed& r) {
 
 PUSHER_DECL void relay::add_kept(std::uint32_t from, const relayed& r) {
     auto& c = *coming_[from];
-    message::fields m;
+    auto m = content_of(r);
     m.topic = r.topic;
-    m.type = r.type;
-    m.key = r.key;
-    m.id = r.id;
-    m.payload = r.payload;
-    m.headers = r.headers;
     m.ttl = r.ttl;
     core_->add_to(c.what, m, {r.received, r.born}, r.ttl);
     if (--c.left == 0)

@@ -268,6 +268,33 @@ TEST_CASE("core: after unsubscribe the handler is never called again", "[core]")
     }
 }
 
+TEST_CASE("core: who leaves while handlers are called lives until all are", "[core]") {
+    core_script s;
+    const auto held = std::make_shared<int>(0);
+    std::vector<pusher::detail::subscriber_ptr> kept;
+    recorder_ptr first = s.handler();
+    recorder_ptr self = s.handler();
+    recorder_ptr other = s.handler();
+    recorder_ptr last = s.handler();
+    for (const auto& r : {first, self, other, last})
+        s.subscribe(r, "t");
+    self->on_message = [&, held](const message&) {
+        auto* const own = self.get();
+        auto* const others = other.get();
+        self = nullptr; // nobody else has them now
+        other = nullptr;
+        s.core.remove(*others);
+        s.core.remove(*own);
+        CHECK(held.use_count() == 2); // what runs is still there
+    };
+    last->on_message = [&](const message& m) { CHECK(held.use_count() == (m.sequence() == 1 ? 2 : 1)); };
+    CHECK(s.publish("t", "1").matched == 3);
+    CHECK(held.use_count() == 1);
+    CHECK(s.publish("t", "2").matched == 2);
+    CHECK(last->take() == texts{"t=1", "t=2"});
+    CHECK(s.core.counters().delivered == 5);
+}
+
 TEST_CASE("core: a publish made by a handler queues behind the current one", "[core]") {
     core_script s;
     auto first = s.handler([&](const message& m) {

@@ -7,6 +7,20 @@
 
 namespace pusher::inline v0::detail {
 
+PUSHER_DECL catchup& core::begin_catching(subscriber_base& s) {
+    if (!s.catching)
+        s.catching = std::make_unique<catchup>();
+    if (s.what == subscriber_base::kind::handler)
+        static_cast<handler_subscriber&>(s).set_now();
+    return *s.catching;
+}
+
+PUSHER_DECL void core::end_catching(subscriber_base& s) noexcept {
+    s.catching.reset();
+    if (s.what == subscriber_base::kind::handler)
+        static_cast<handler_subscriber&>(s).set_now();
+}
+
 PUSHER_DECL void core::start_cursor(std::unique_ptr<cursor> c) {
     auto& s = *c->who;
     auto& t = *c->topic;
@@ -16,9 +30,7 @@ PUSHER_DECL void core::start_cursor(std::unique_ptr<cursor> c) {
     if (!t.past->cursors)
         t.past->cursors = std::make_unique<std::vector<cursor*>>();
     t.past->cursors->push_back(c.get());
-    if (!s.catching)
-        s.catching = std::make_unique<catchup>();
-    s.catching->cursors.push_back(std::move(c));
+    begin_catching(s).cursors.push_back(std::move(c));
     schedule_catchup(s);
 }
 
@@ -48,7 +60,7 @@ PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
     forget(c);
     cursors.erase(found);
     if (cursors.empty() && s.catching->gaps.empty())
-        s.catching.reset();
+        end_catching(s);
 }
 
 /// Whether live subscriptions need a cursor, whose own subscription has ended, for what came since it began.
@@ -86,7 +98,7 @@ PUSHER_DECL std::vector<group*> core::stop_cursors(subscriber_base& s) {
         pinned.begin(), pinned.end(), [](const group* g) { return g->what != group::kind::typed; });
     s.catching->cursors.clear();
     if (s.catching->gaps.empty())
-        s.catching.reset();
+        end_catching(s);
     return pinned;
 }
 
@@ -396,7 +408,7 @@ PUSHER_DECL void core::go_live(subscriber_base& s) {
     }
     cursors = std::move(others);
     if (cursors.empty() && s.catching->gaps.empty())
-        s.catching.reset();
+        end_catching(s);
     for (const auto& c : done) {
         forget(*c);
         if (c->group == cursor::no_group)
@@ -415,9 +427,7 @@ PUSHER_DECL void core::tell_gap(subscriber_base& s, pending_gap g) {
             return;
         box_of(queue).add_gap(std::move(g));
     } else {
-        if (!s.catching)
-            s.catching = std::make_unique<catchup>();
-        s.catching->gaps.add(std::move(g));
+        begin_catching(s).gaps.add(std::move(g));
     }
     schedule_catchup(s);
 }

@@ -10,15 +10,25 @@
 
 namespace pusher::inline v0::detail {
 
+PUSHER_DECL holding& core::begin_holding(handler_subscriber& s) {
+    if (!s.held)
+        s.held = std::make_unique<holding>(s);
+    s.set_now();
+    return *s.held;
+}
+
+PUSHER_DECL void core::end_holding(handler_subscriber& s) noexcept {
+    s.held.reset();
+    s.set_now();
+}
+
 /// A handler threw: if there is a ladder, the message is held, and everything behind it.
 /// \return whether there is one.
 PUSHER_DECL bool core::fail_call(handler_subscriber& s, const message& m) {
     const auto& ladder = ladder_for(s, m.topic(), m.type());
     if (ladder.empty())
         return false;
-    if (!s.held) // else it has requeued a dead letter of its own
-        s.held = std::make_unique<holding>(s);
-    auto& h = *s.held;
+    auto& h = begin_holding(s); // it may have requeued a dead letter of its own
     h.state = {};
     h.state.ladder = ladder;
     h.state.why = failure_cause::handler_threw;
@@ -82,7 +92,7 @@ PUSHER_DECL bool core::call_held(handler_subscriber& s) {
     std::exception_ptr threw;
     dispatching_ = true; // what the handler publishes waits, as in a publish
     try {
-        s.deliver(m);
+        s.always()(s, m);
         ++counters_.delivered;
     } catch (...) {
         threw = std::current_exception();
@@ -124,7 +134,7 @@ PUSHER_DECL void core::try_held(holding& due) {
             return;
         auto& h = *s.held;
         if (h.messages.empty()) {
-            s.held.reset();
+            end_holding(s);
             if (s.catching)
                 schedule_catchup(s);
             return;

@@ -95,7 +95,8 @@ PUSHER_DECL bool core::fail_absent(
     const auto& ladder = ladder_of(label);
     if (ladder.empty())
         return false;
-    auto m = make_fields(label, payload, o);
+    message::fields m;
+    set_fields(m, label, payload, o);
     m.sequence = sequence;
     auto r = make_run(shared_text(label));
     r->set_addressed();
@@ -396,8 +397,7 @@ PUSHER_DECL void core::requeue_dead_letter(std::uint64_t number, error_code& ec)
     if (to_handler) {
         auto& h = static_cast<handler_subscriber&>(*s);
         if (!h.held) {
-            h.held = std::make_unique<holding>(h);
-            h.held->failing = false;
+            begin_holding(h).failing = false;
             due_.arm(*h.held, params_.steady());
         }
         h.held->add(d.messages->copy(d.index, d.index + 1));

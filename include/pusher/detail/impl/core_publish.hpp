@@ -12,6 +12,8 @@ PUSHER_DECL error_code core::check(
     // A topic that has state was checked when it got it.
     if (!t && !is_valid_topic(topic))
         return errc::invalid_topic;
+    if (is_plain(payload, o))
+        return {};
     if (!o.type.empty() && !is_valid_type(o.type))
         return errc::invalid_type;
     if (o.key.size() > 255 || o.id.size() > 255 || o.ttl.count() < 0 || o.ttl > max_ttl)
@@ -44,22 +46,6 @@ PUSHER_DECL bool core::repeats(receipt& result, const id_use& id) {
     result = *first;
     ++counters_.repeated;
     return true;
-}
-
-PUSHER_DECL message::fields
-core::make_fields(std::string_view topic, std::string_view payload, const publish_options& o) const {
-    message::fields m;
-    m.topic = topic;
-    m.type = o.type;
-    m.payload = payload;
-    m.key = o.key;
-    m.id = o.id;
-    m.headers = o.headers;
-    m.sequence = sequence_;
-    m.sequence_epoch = params_.sequence_epoch;
-    m.ttl = o.ttl;
-    m.clock = params_.wall;
-    return m;
 }
 
 /// Opens a run of a topic, for nobody yet.
@@ -216,10 +202,16 @@ PUSHER_DECL bool core::continues(const topic_state& t, const stored_at& at) {
                        : !r.in_history();
 }
 
+PUSHER_DECL receipt
+core::publish(std::string_view topic, std::string_view payload, const publish_options& o) {
+    auto* const t = topics_.find(topic);
+    return t && for_handlers_only(*t, o) ? publish_to_handlers(*t, topic, payload, o)
+                                         : publish(t, topic, payload, o, nullptr, nullptr, nullptr);
+}
+
 PUSHER_DECL receipt core::publish(
-    std::string_view topic, std::string_view payload, const publish_options& o, const id_owner* by,
-    const stored_at* stored, report_function* report) {
-    auto* t = topics_.find(topic);
+    topic_state* t, std::string_view topic, std::string_view payload, const publish_options& o,
+    const id_owner* by, const stored_at* stored, report_function* report) {
     receipt result;
     result.error = check(t, topic, payload, o);
     std::optional<id_use> id;
@@ -259,7 +251,9 @@ PUSHER_DECL receipt core::publish(
     }
 
     result.sequence = ++sequence_;
-    auto m = make_fields(topic, payload, o);
+    new_message made;
+    auto& m = made.fields();
+    set_fields(m, topic, payload, o);
     if (stored && stored->relayed) {
         m.receive_time = stored->received;
         m.position = result.position = stored->position;
@@ -314,32 +308,58 @@ PUSHER_DECL receipt core::publish(
     if (queued)
         flush_if_long(run_index);
     if (!called_.empty()) {
-        const message view(m);
-        result.matched += dispatching_ ? defer(view, o.publisher, called_, {}, reported)
-                                       : dispatch(view, o.publisher, called_, {}, reported.get());
+        result.matched += dispatching_
+                              ? defer(made.get(), o.publisher, called_, {}, reported)
+                              : dispatch(made.get(), o.publisher, called_, {}, reported.get(), false);
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    published(result, m, payload.size(), reported.get(), stored);
+    published(result, made.get(), reported.get(), stored);
+    return result;
+}
+
+/// Whether a message of a topic goes to the handlers of all its types, if it is one, and to nobody else.
+inline bool core::for_handlers_only(const topic_state& t, const publish_options& o) const noexcept {
+    return t.has_handlers() && t.members.empty() && !t.typed && !t.past && filters_.empty() &&
+           !dispatching_ && (o.id.empty() || !recent_ids_.enabled());
+}
+
+/// The same as `publish` does, without what such a topic has no use for.
+PUSHER_DECL receipt core::publish_to_handlers(
+    topic_state& t, std::string_view topic, std::string_view payload, const publish_options& o) {
+    receipt result;
+    if (!is_plain(payload, o)) {
+        result.error = check(&t, topic, payload, o);
+        if (result.error)
+            return result;
+    }
+    result.sequence = ++sequence_;
+    new_message m;
+    set_fields(m.fields(), topic, payload, o);
+    dispatching_ = true;
+    begin_calls(t);
+    result.matched = call_group(t, m.get(), {o.publisher, false});
+    end_calls(t);
+    dispatching_ = false;
+    published(result, m.get(), nullptr, nullptr);
     return result;
 }
 
 /// What every publish ends with.
-PUSHER_DECL void core::published(
-    const receipt& result, const message::fields& m, std::size_t bytes, reporting* reported,
-    const stored_at* stored) {
+inline void
+core::published(const receipt& result, const message& m, reporting* reported, const stored_at* stored) {
     const bool relayed = stored && stored->relayed; // counted and observed where it was published
     if (!relayed) {
         ++counters_.published;
-        counters_.published_bytes += bytes;
+        counters_.published_bytes += m.payload().size();
     }
     if (reported)
         static_cast<receipt&>(reported->report) = result;
     if (!turn_.empty() || reported)
         schedule();
     if (observer_ && !relayed)
-        observer_->at_publish(message(m), result);
-    if (!dispatching_)
+        observer_->at_publish(m, result);
+    if (!dispatching_ && (!deferred_.empty() || !catchups_.empty() || !reports_.empty()))
         run_deferred();
 }
 
@@ -365,33 +385,51 @@ PUSHER_DECL void core::handler_threw(const subscriber_info& who, std::string_vie
         observer_->at_handler_threw(who, topic, std::current_exception());
 }
 
-/// \param mark whether it is to be known later who was called.
-PUSHER_DECL std::size_t core::call_group(group& g, const message& m, std::uint64_t publisher, bool mark) {
-    const auto sequence = m.sequence();
-    std::size_t matched = 0;
+/// \return for how many it was.
+PUSHER_DECL std::size_t core::call_group(group& g, const message& m, const calling& how) {
     // By index, and only those that are there now: handlers subscribe and leave while they are called.
     const auto count = g.handlers.size();
+    std::size_t passed = 0; // over
+    std::size_t waiting = 0;
     for (std::size_t i = 0; i != count; ++i) {
         const auto& h = g.handlers[i];
-        auto* const s = h.subscriber;
-        if (!s || h.born >= sequence || s->last_sequence >= sequence)
+        if ((h.special != 0 || how.some) && !is_called(h, m, how)) {
+            ++passed;
             continue;
-        if (h.no_echo && publisher != 0 && publisher == s->id)
-            continue;
-        if (mark)
-            s->last_sequence = sequence;
-        ++matched;
-        if (s->catching && left_to_cursor(*s, m))
-            continue;
-        called_now_ = s;
-        call(*s, m);
-        if (left_meanwhile_) {
-            called_now_ = nullptr;
-            left_meanwhile_.reset();
+        }
+        auto& s = *h.subscriber;
+        if (const auto now = s.now()) [[likely]] {
+            waiting += try_call(s, now, m) ? 0 : 1;
+        } else {
+            ++waiting;
+            if (!s.catching || !left_to_cursor(s, m))
+                call(s, m);
         }
     }
-    called_now_ = nullptr;
-    return matched;
+    counters_.delivered += count - passed - waiting;
+    return count - passed;
+}
+
+/// Whether it is among those who are called.
+PUSHER_DECL bool core::is_called(const handler_member& h, const message& m, const calling& how) {
+    const auto sequence = m.sequence();
+    auto* const s = h.subscriber;
+    if (!s || h.born >= sequence || s->last_sequence >= sequence)
+        return false;
+    if (h.no_echo() && how.publisher != 0 && how.publisher == s->id)
+        return false;
+    if (how.some)
+        s->last_sequence = sequence;
+    return true;
+}
+
+/// What has to be done when the handlers of a group were called, and it is not the same any more.
+PUSHER_DECL void core::leave_calls(group& g) {
+    if (g.blanked)
+        compact(g);
+    if (g.empty())
+        release(g);
+    const auto gone = std::exchange(left_now_, {}); // what they hold may call the core when it goes
 }
 
 /// Whether a subscriber will read a message from its topic's history.
@@ -405,7 +443,7 @@ PUSHER_DECL bool core::left_to_cursor(const handler_subscriber& s, const message
 
 PUSHER_DECL std::size_t core::dispatch(
     const message& m, std::uint64_t publisher, std::span<group* const> groups,
-    std::span<const subscriber_ptr> subscribers, reporting* to) {
+    std::span<const subscriber_ptr> subscribers, reporting* to, bool late) {
     dispatching_ = true;
     reporting_ = to;
     // The caller's list is room that the next publish uses again.
@@ -414,15 +452,14 @@ PUSHER_DECL std::size_t core::dispatch(
     if (groups.size() > 1)
         several.assign(groups.begin(), groups.end());
     const auto all = one ? std::span<group* const>(&one, 1) : std::span<group* const>(several);
-    for (auto* const g : all) {
-        ++g->pins;
-        g->dispatching = true;
-    }
+    for (auto* const g : all)
+        begin_calls(*g);
     std::size_t matched = 0;
-    const bool mark = to || groups.size() > 1;
+    // Of several groups, one may have a subscriber that another has too.
+    const calling how{publisher, late || to || groups.size() > 1};
     for (auto* const g : all)
         if (g->has_handlers())
-            matched += call_group(*g, m, publisher, mark);
+            matched += call_group(*g, m, how);
     for (const auto& s : subscribers) {
         if (s->owner != this || s->last_sequence >= m.sequence())
             continue;
@@ -433,14 +470,8 @@ PUSHER_DECL std::size_t core::dispatch(
             continue;
         call(h, m);
     }
-    for (auto* const g : all) {
-        g->dispatching = false;
-        --g->pins;
-        if (std::exchange(g->blanked, false))
-            compact(*g);
-        if (g->empty())
-            release(*g);
-    }
+    for (auto* const g : all)
+        end_calls(*g);
     dispatching_ = false;
     reporting_ = nullptr;
     if (to)
@@ -459,7 +490,7 @@ PUSHER_DECL std::size_t core::defer(
     for (auto* const g : groups) {
         ++g->pins;
         for (const auto& h : g->handlers)
-            if (h.subscriber && !(h.no_echo && publisher == h.subscriber->id) &&
+            if (h.subscriber && !(h.no_echo() && publisher == h.subscriber->id) &&
                 (groups.size() == 1 || seen.emplace(h.subscriber, true).second)) {
                 ++matched;
                 if (report)
@@ -478,7 +509,7 @@ PUSHER_DECL void core::run_deferred() {
     while (!deferred_.empty()) {
         const auto d = std::move(deferred_.front());
         deferred_.pop_front();
-        dispatch(*d.message, d.publisher, d.groups, d.subscribers, d.report.get());
+        dispatch(*d.message, d.publisher, d.groups, d.subscribers, d.report.get(), true);
         unpin(d.groups);
     }
     if (!catchups_.empty() || !reports_.empty())
@@ -527,7 +558,9 @@ PUSHER_DECL receipt core::publish_to(
         return result;
 
     result.sequence = ++sequence_;
-    auto m = make_fields(label, payload, o);
+    new_message made;
+    auto& m = made.fields();
+    set_fields(m, label, payload, o);
     const auto reported = report ? begin_report(label, *report) : nullptr;
     std::vector<subscriber_ptr> handlers;
     std::vector<subscriber_base*> queues;
@@ -577,13 +610,13 @@ PUSHER_DECL receipt core::publish_to(
     if (run_index != topic_state::no_run)
         flush_if_long(run_index);
     if (!handlers.empty()) {
-        const message view(m);
-        result.matched += dispatching_ ? defer(view, o.publisher, {}, std::move(handlers), reported)
-                                       : dispatch(view, o.publisher, {}, handlers, reported.get());
+        result.matched += dispatching_
+                              ? defer(made.get(), o.publisher, {}, std::move(handlers), reported)
+                              : dispatch(made.get(), o.publisher, {}, handlers, reported.get(), false);
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    published(result, m, payload.size(), reported.get(), stored);
+    published(result, made.get(), reported.get(), stored);
     return result;
 }
 

@@ -27,8 +27,8 @@ PUSHER_DECL void core::add(const subscriber_ptr& s) {
 
 PUSHER_DECL void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
-    if (&s == called_now_)
-        left_meanwhile_ = keep;
+    if (calling_groups_)
+        left_now_.push_back(keep);
     // While its cursors are known: what they would have brought was never queued.
     if (s.what == subscriber_base::kind::queue) {
         take_back(static_cast<queue_subscriber&>(s));
@@ -37,7 +37,7 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
         for (const auto gone = std::exchange(h.held, nullptr); const auto& r : gone->messages)
             count_drop(s, *r, 0, drop_cause::disconnected);
     unsubscribe_all(s);
-    s.catching.reset();
+    end_catching(s);
     bind(s, {});
     s.owner = nullptr;
     slots_[s.slot] = nullptr;
@@ -259,7 +259,8 @@ PUSHER_DECL void core::join(subscriber_base& s, std::size_t sub, bool no_echo) {
         s.has_no_echo = s.has_no_echo || no_echo;
     } else {
         ref.index = static_cast<std::uint32_t>(g.handlers.size());
-        g.handlers.push_back({static_cast<handler_subscriber*>(&s), sequence_, back, no_echo});
+        const std::uint8_t special = no_echo ? handler_member::no_echo_bit : 0;
+        g.handlers.push_back({static_cast<handler_subscriber*>(&s), sequence_, back, special});
     }
 }
 
@@ -284,6 +285,7 @@ PUSHER_DECL void core::leave_group(subscriber_base& s, std::size_t sub) {
     if (g.dispatching) {
         // The list is being walked: its other entries must stay where they are.
         handlers[ref.index].subscriber = nullptr;
+        handlers[ref.index].special = handler_member::left_bit;
         g.blanked = true;
         return;
     }
@@ -296,6 +298,7 @@ PUSHER_DECL void core::leave_group(subscriber_base& s, std::size_t sub) {
 }
 
 PUSHER_DECL void core::compact(group& g) {
+    g.blanked = false;
     auto& handlers = g.handlers;
     std::size_t kept = 0;
     for (const auto& h : handlers)
@@ -388,7 +391,7 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
     }
     auto& g = *groups_[ref.group];
     const bool was = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
-                                                            : g.handlers[ref.index].no_echo;
+                                                            : g.handlers[ref.index].no_echo();
     if (was == !o.echo)
         return;
     close_runs(pattern_of(g));
@@ -396,7 +399,7 @@ PUSHER_DECL void core::change(subscriber_base& s, std::size_t sub, const subscri
     if (s.what == subscriber_base::kind::queue)
         g.members[ref.index].slot_and_flag = s.slot | (o.echo ? 0 : member::no_echo_bit);
     else
-        g.handlers[ref.index].no_echo = !o.echo;
+        g.handlers[ref.index].special = o.echo ? 0 : handler_member::no_echo_bit;
 }
 
 /// Whether a subscription may be a durable one.
@@ -617,7 +620,7 @@ PUSHER_DECL bool core::matches_live(
         if (!matches(g, topic, type))
             continue;
         const bool no_echo = s.what == subscriber_base::kind::queue ? g.members[ref.index].no_echo()
-                                                                    : g.handlers[ref.index].no_echo;
+                                                                    : g.handlers[ref.index].no_echo();
         if (!(no_echo && publisher == s.id))
             return true;
     }

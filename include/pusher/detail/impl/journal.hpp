@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/journal.hpp>
+#include <pusher/detail/message_content.hpp>
 
 #include <utility>
 
@@ -49,13 +50,8 @@ PUSHER_DECL receipt journal::publish(
         first->second->repeats.push_back(std::move(done));
         return result;
     }
-    message::fields m;
+    auto m = content_of(payload, o);
     m.topic = topic;
-    m.type = o.type;
-    m.payload = payload;
-    m.key = o.key;
-    m.id = o.id;
-    m.headers = o.headers;
     m.receive_time = wall_time{}; // that of its batch counts
     auto e = entry_ptr(new entry{
         t, message(m).pin(), o.ttl, o.publisher, owner.what, std::string(owner.uid), everyone, size});
