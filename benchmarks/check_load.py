@@ -76,6 +76,15 @@ class Hub:
             return frame(payload, 2)
         return frame(b'{"topic":"%s","type":"","payload":"%s","meta":{}}' % (name.encode(), payload), 1)
 
+    def gap(self, path, name):
+        return frame(b'{"topic":"%s","gap":{"count":1}}' % name.encode(), 1)
+
+    def keep_alive(self, path):
+        return frame(b"are you there", 9)
+
+    def fragment(self, writer, path, name, payload):
+        writer.write(frame(payload[:7], 2, False) + frame(payload[7:9], 0, False) + frame(payload[9:], 0))
+
     @staticmethod
     async def read(reader):
         first, length = await reader.readexactly(2)
@@ -114,7 +123,7 @@ class Hub:
         elif fault in ("lose", "announce") and i == 8:
             pass
         elif fault == "announce" and i == 12:
-            writer.write(frame(b'{"topic":"%s","gap":{"count":1}}' % name.encode(), 1) + push(payload))
+            writer.write(self.gap(path, name) + push(payload))
         elif fault == "repeat" and i == 8:
             writer.write(push(payload) * 2)
         elif fault == "swap" and i == 8:
@@ -126,9 +135,9 @@ class Hub:
         elif fault == "truncate" and i == 8:
             writer.write(push(payload[:-1]))
         elif fault == "fragment":
-            writer.write(frame(payload[:7], 2, False) + frame(payload[7:9], 0, False) + frame(payload[9:], 0))
+            self.fragment(writer, path, name, payload)
         elif fault == "ping" and i == 8:
-            writer.write(frame(b"are you there", 9) + push(payload))
+            writer.write(self.keep_alive(path) + push(payload))
         else:
             writer.write(push(payload))
 
@@ -145,7 +154,9 @@ def run(programs, server, *options):
         try:
             _, address, *more = process.stdout.readline().decode().split()
             control = address.rsplit(":", 1)[1]
-            port = dict(field.split("=") for field in more).get("sessions", control)
+            ports = dict(field.split("=") for field in more)
+            dialect = options[options.index("--dialect") + 1] if "--dialect" in options else "raw"
+            port = ports.get(dialect, ports.get("sessions", control))
             done = subprocess.run([os.path.join(programs, "load"), "--port", port, "--control-port", control,
                                    "--warm-up", "0", *options],
                                   capture_output=True, text=True, timeout=60)
@@ -200,17 +211,28 @@ def main():
         check(f"native, {fault}", result and result["readers"]["lost"] == len(expected[fault]) == status,
               (status, result, errors))
 
+    sizes = {}
     for rival in ("rival_raw", "rival_beast", "hub_bench"):
         server = [os.path.join(programs, rival)]
+        others = {} if rival == "rival_beast" else {
+            **{dialect: ["--dialect", dialect] for dialect in ("events", "lines", "frames")},
+            "lines, large": ["--dialect", "lines", "--bytes", "200000"],
+            "frames, large": ["--dialect", "frames", "--bytes", "200000"],
+            "events, large": ["--dialect", "events", "--bytes", "200000"],
+            **{f"{d}, several topics": ["--dialect", d, "--topics", "10", "--topics-per-session", "3"]
+               for d in ("events", "lines", "frames") if d != "events" or rival == "hub_bench"},
+        }
         for name, options in {
                 "raw": [], "native": ["--dialect", "native"], "paced": ["--rate", "100"],
                 "several topics": ["--topics", "10", "--topics-per-session", "3"],
                 "native, several topics": ["--topics", "10", "--topics-per-session", "3", "--dialect", "native"],
-                "large": ["--bytes", "200000"], "65535": ["--bytes", "65535"], "125": ["--bytes", "125"],
+                "large": ["--bytes", "200000"], "65535": ["--bytes", "65535"], "125": ["--bytes", "125"], **others,
         }.items():
             status, result, errors = run(
                 programs, server, "--sessions", "50", "--turns", "40", "--per-turn", "3", *options)
             check(f"{rival}, {name}", status == 0 and result["correct"], (status, result, errors))
+            if result:
+                sizes.setdefault(name, {})[rival] = result["received_bytes"]
         for name, options in {"one topic": [], "several topics": ["--topics", "2", "--topics-per-session", "2"]}.items():
             status, result, errors = run(
                 programs, server + ["--sndbuf", "32768", "--outbox", "100000"], "--sessions", "20", "--stuck", "3",
@@ -224,6 +246,10 @@ def main():
                   status == 0 and result["correct"] and missing == result["flow"]["dropped"] > 0
                   and stuck["lost"] + stuck["announced"] == missing and stuck["disorder"] == 0,
                   (status, result, errors))
+    # The library and its limit must send the same: not a byte more, not one less. (Beast splits large messages.)
+    for name, bytes_of in sizes.items():
+        if name != "events, several topics":
+            check(f"as many bytes, {name}", bytes_of.get("rival_raw", 0) == bytes_of.get("hub_bench"), bytes_of)
     check.end()
 
 

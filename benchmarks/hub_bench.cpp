@@ -1,7 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
 // The library as a server under test: a broker with an HTTP listener as anybody would set it up, native on
-// `/ws`, raw on `/raw`; and the control connection.
+// `/ws`, raw on `/raw`, server-sent events on `/events`; both dialects on TCP; and the control connection.
 
 #include <pusher/broker.hpp>
 
@@ -98,7 +98,11 @@ public:
         http.listen->port = port;
         http.limits = limits;
         http.handler = [this](const pusher::http_connection_ptr& c) { return request(c); };
-        bench::announce(broker_.listen(http).port());
+        pusher::tcp_params tcp{.listen = {.port = 0}, .limits = limits};
+        const auto lines = broker_.listen(tcp).port();
+        tcp.dialect = pusher::dialect::raw;
+        const auto frames = broker_.listen(tcp).port();
+        bench::announce(broker_.listen(http).port(), lines, frames);
         signals_.async_wait([this](error_code, int) { context_.stop(); });
     }
 
@@ -194,7 +198,7 @@ private:
     }
 
     asio::io_context context_{1};
-    pusher::broker<pusher::transport::http> broker_;
+    pusher::broker<pusher::transport::all> broker_;
     asio::steady_timer timer_;
     asio::signal_set signals_;
     std::set<std::unique_ptr<controller>> controls_;

@@ -30,9 +30,11 @@ constexpr const char* usage =
     "them\n"
     "                          as fast as they are taken, and reports the rate (run)\n"
     "  --control-port P        the control connection goes there (--port)\n"
-    "  --dialect NAME          raw: subscribe by URL on /raw, native: by request on /ws; and faye, "
-    "socketio,\n"
-    "                          centrifuge, nats, redis, mqtt (raw)\n"
+    "  --dialect NAME          raw: subscribe by URL on /raw, native: by request on /ws, events: "
+    "server-sent\n"
+    "                          ones; on TCP itself lines: native, frames: raw; and faye, socketio, "
+    "centrifuge,\n"
+    "                          nats, redis, mqtt (raw)\n"
     "  --sessions N            sessions that read (1000)\n"
     "  --stuck S               further sessions that subscribe and never read (0)\n"
     "  --topics M              topics t0 to t<M-1>; message i goes to topic i mod M (1)\n"
@@ -314,6 +316,7 @@ private:
             .add(
                 "deliveries_per_second",
                 static_cast<double>(result.readers.received) / std::max(seconds, 1e-9))
+            .add("received_bytes", result.readers.bytes)
             .add("readers", to_json(result.readers));
         if (params_.stuck != 0)
             line.add("stuck_sessions", to_json(result.stuck));

@@ -31,6 +31,11 @@ def cpu(result):
     return 1e9 / result["deliveries_per_cpu_second"] if result["deliveries_per_cpu_second"] else None
 
 
+def wire(result):
+    """Bytes of a message, with all around it."""
+    return result["received_bytes"] / result["readers"]["received"]
+
+
 class Report:
     def __init__(self, servers):
         self.servers = servers
@@ -100,6 +105,10 @@ class Report:
                             [("", rate, 1000)], "raw")
             self.print_part(part, f"The server's CPU time for a million deliveries{more}, ms, which other work disturbs "
                                   "less; in bold the ratio to raw", [("", cpu, 1)], "raw")
+        for title, pick, scale in (("Deliveries per second by dialect and transport, in thousands", rate, 1000),
+                                   ("The server's CPU time for a million deliveries, ms", cpu, 1),
+                                   ("Bytes of a message on the wire, all framing included", wire, 1)):
+            self.print_part("dialects", f"{title}; in bold the ratio to raw in the same run", [("", pick, scale)], "raw")
         self.print_part("history", "Deliveries per second, in thousands, where each topic keeps its last 1000 messages; "
                                    "in bold the ratio to pusher without", [("", rate, 1000)], "pusher")
         self.print_part("history", "The server's CPU time for a million deliveries, ms", [("", cpu, 1)], "pusher")

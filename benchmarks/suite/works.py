@@ -4,9 +4,9 @@ import dataclasses
 
 QUICK, DEFAULT, FULL = range(3)
 
-# A work's `who`: everybody, or the library beside the limit and the textbook, or the library against itself. Servers
-# that were named on the command line take part in all but the last.
-ALL, CORE, SELF = range(3)
+# A work's `who`: everybody, or the library beside the limit and the textbook, or with and without history, or beside the
+# limit alone, or alone. Servers that were named on the command line take part in the first two.
+ALL, CORE, SELF, LIMIT, ALONE = range(5)
 
 CORE_SERVERS = ("raw", "beast", "pusher")
 WITH_HISTORY = "pusher with history"
@@ -22,10 +22,13 @@ class Work:
     who: int = ALL
     server: str = ""
     once: bool = False  # what does not change from one repetition to the next
+    dialect: str = ""  # if it can only be measured in this one
 
     def takes(self, server, given=()):
         if self.who == SELF:
             return server in ("pusher", WITH_HISTORY)
+        if self.who in (LIMIT, ALONE):
+            return server == "pusher" or server == "raw" and self.who == LIMIT
         return server in given or server != WITH_HISTORY and (self.who == ALL or server in CORE_SERVERS)
 
 
@@ -59,8 +62,14 @@ def history(name, load, tier=FULL):
     return Work("history", "1000 sessions, 128 B", name, load, tier, SELF)
 
 
+def dialect(name, spoken, tier=DEFAULT):
+    return Work("dialects", "1000 sessions, 128 B, K=32", name, "--per-turn 32", tier, LIMIT, dialect=spoken)
+
+
 WORKS = [
     *fan_out(),
+    dialect("WebSocket, raw", "raw"), dialect("WebSocket, native", "native"),
+    dialect("server-sent events", "events"), dialect("TCP, native", "lines"), dialect("TCP, raw", "frames"),
     topics("each on 10 of 100 topics", 32, "--topics 100 --topics-per-session 10"),
     topics("each on 10 of 100 topics", 256, "--topics 100 --topics-per-session 10", DEFAULT),
     topics("each on all of 100 topics", 32, "--topics 100 --topics-per-session 100"),
@@ -90,5 +99,5 @@ def chosen(tier, parts):
         if work.part in parts and work.tier <= tier and (key not in works or works[key].who != ALL):
             works[key] = work
     if tier == QUICK:  # for a look at the library: the others take too long
-        return [w if w.who == SELF else dataclasses.replace(w, who=CORE) for w in works.values()]
+        return [w if w.who in (SELF, LIMIT, ALONE) else dataclasses.replace(w, who=CORE) for w in works.values()]
     return list(works.values())

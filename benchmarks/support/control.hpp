@@ -162,9 +162,15 @@ inline std::string count_line(std::uint64_t sessions, std::uint64_t subscription
     return "count sessions=" + std::to_string(sessions) + " subscriptions=" + std::to_string(subscriptions);
 }
 
-/// What every server prints once it accepts connections.
-inline void announce(std::uint16_t port) {
-    std::printf("listening 127.0.0.1:%u\n", unsigned{port});
+/// What every server prints once it accepts connections: the port for HTTP, and those for the dialects on TCP
+/// itself if it has them.
+inline void announce(std::uint16_t port, std::uint16_t lines = 0, std::uint16_t frames = 0) {
+    std::printf("listening 127.0.0.1:%u", unsigned{port});
+    if (lines != 0)
+        std::printf(" lines=%u", unsigned{lines});
+    if (frames != 0)
+        std::printf(" frames=%u", unsigned{frames});
+    std::puts("");
     std::fflush(stdout);
 }
 

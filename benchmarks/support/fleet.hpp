@@ -50,6 +50,7 @@ struct tally {
     std::uint64_t foreign = 0;   ///< of a topic that was not subscribed to
     std::uint64_t bad = 0;       ///< wrong length or content
     std::uint64_t closed = 0;    ///< sessions that the server closed
+    std::uint64_t bytes = 0;     ///< of all that came, framing included
     std::uint64_t expected = 0;
 
     [[nodiscard]] bool complete() const noexcept { return received + announced >= expected; }
@@ -112,6 +113,8 @@ public:
         while (ready_ != count) {
             while (clients_.size() - from != count && clients_.size() - from - ready_ < max_handshakes)
                 add();
+            if (ready_ == count)
+                break; // nobody has to be heard of
             if (!pump(params_.patience_ms))
                 throw std::runtime_error("no answer to a handshake");
             if (lost_ != 0)
@@ -355,6 +358,8 @@ private:
             c.fd.reset();
             return;
         }
+        if (key != control_key)
+            tallies_[c.stuck].bytes += static_cast<std::uint64_t>(n);
         if (order_.rate != 0)
             now_ns_ = steady_ns();
         const std::string_view input(buffer_.data(), kept + static_cast<std::size_t>(n));
