@@ -16,8 +16,10 @@ import subprocess
 import sys
 import time
 import urllib.parse
+import zlib
 
 FAULTS = ["none", "lose", "repeat", "swap", "damage", "truncate", "foreign", "fragment", "announce", "ping", "close"]
+PACKED = ["pack", "pack damage", "pack lose"]  # permessage-deflate
 
 
 def frame(payload, opcode, final=True):
@@ -29,7 +31,7 @@ def frame(payload, opcode, final=True):
 
 class Hub:
     def __init__(self, fault):
-        self.fault = fault
+        self.packs, self.fault = fault.startswith("pack"), fault.removeprefix("pack").strip()
         self.topics = {}  # name -> writers, with the path that says which dialect they speak
         self.sessions = 0
         self.pongs = 0
@@ -44,7 +46,8 @@ class Hub:
         for name in topics:
             self.topics.setdefault(name, []).append((writer, url.path))
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n" + self.greeting(url.path))
+                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) +
+                     (b"\r\nSec-WebSocket-Extensions: permessage-deflate" if self.packs else b"") + b"\r\n\r\n" + self.greeting(url.path))
         try:
             while True:
                 opcode, text = await self.read(reader)
@@ -72,6 +75,10 @@ class Hub:
         return [json.loads(text)["params"]["topic"]], [b'{"action":"subscribe","status":"ok"}']
 
     def push(self, path, name, payload):
+        if path == "/raw" and self.packs:
+            pack = zlib.compressobj(wbits=-15)
+            packed = (pack.compress(payload) + pack.flush(zlib.Z_SYNC_FLUSH))[:-4]
+            return frame(packed, 2 | 0x40)
         if path == "/raw":
             return frame(payload, 2)
         return frame(b'{"topic":"%s","type":"","payload":"%s","meta":{}}' % (name.encode(), payload), 1)
@@ -212,6 +219,24 @@ def main():
               (status, result, errors))
 
     sizes = {}
+    for fault in PACKED:
+        status, result, errors = run(
+            programs, [sys.executable, __file__, "--serve", fault], "--deflate", *TWO_TOPICS)
+        counts = {k: v for k, v in (result or {}).get("readers", {}).items() if v and k not in ("expected", "received")}
+        check(fault, result and counts == {"pack": {}, "pack lose": {"lost": 1}, "pack damage": {"bad": 1, "lost": 1}}[fault],
+              (status, result, errors))
+    hub = os.path.join(programs, "hub_bench")
+    for name, options, small in (("hub_bench, deflate", [], True), ("hub_bench, deflate, native", ["--dialect", "native"], True),
+                                 ("hub_bench, deflate, under the threshold", ["--bytes", "128"], False)):
+        fill = [] if "native" in options else ["--fill", "json"]
+        status, result, errors = run(programs, [hub, "--deflate"], "--deflate", "--sessions", "20", "--turns", "40",
+                                     "--per-turn", "3", "--bytes", "2000", *fill, *options)
+        check(name, status == 0 and result["correct"]
+              and (result["received_bytes"] < 0.5 * result["bytes"] * result["readers"]["received"]) == small,
+              (status, result, errors))
+    status, result, errors = run(programs, [hub], "--deflate", "--sessions", "1", "--turns", "1")
+    check("hub_bench does not compress unasked", status == 1 and "does not compress" in errors, (status, result, errors))
+
     for rival in ("rival_raw", "rival_beast", "hub_bench"):
         server = [os.path.join(programs, rival)]
         others = {} if rival == "rival_beast" else {
