@@ -30,6 +30,7 @@ ALONE = {
     "publish": ["publish", "--repeat", "{repeat}"],
     "churn": ["churn", "--repeat", "{repeat}"],
     "replay": ["replay", "--repeat", "{repeat}"],
+    "udp": ["udp", "--repeat", "{repeat}", "--millis", "{millis}"],
     "group": ["group", "--repetitions", "{repeat}", "--millis", "{millis}"],
     "store": ["store", "--repeat", "{repeat}", "--millis", "{millis}"],
 }
