@@ -328,7 +328,8 @@ def main():
             check(f"{name}, {fault}", status == 1 and "subscribe was answered with" in errors, (status, result, errors))
             return
         counts = {k: v for k, v in (result or {}).get("readers", {}).items() if v and k not in ("expected", "received")}
-        check(f"{name}, {fault}", result and counts == expected[fault] and (status == 0) == (set(expected[fault]) <= {"announced"}),
+        good = set(expected[fault]) <= {"announced"}
+        check(f"{name}, {fault}", result and counts == expected[fault] and (status == 0) == good,
               (status, result, errors))
 
     for name in Streams.NAMES:

@@ -19,7 +19,7 @@ import urllib.parse
 import zlib
 
 FAULTS = ["none", "lose", "repeat", "swap", "damage", "truncate", "foreign", "fragment", "announce", "ping", "close"]
-PACKED = ["pack", "pack damage", "pack lose"]  # permessage-deflate
+PACKED = ["pack", "pack damage", "pack lose", "pack break"]  # permessage-deflate
 
 
 def frame(payload, opcode, final=True):
@@ -46,8 +46,9 @@ class Hub:
         for name in topics:
             self.topics.setdefault(name, []).append((writer, url.path))
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) +
-                     (b"\r\nSec-WebSocket-Extensions: permessage-deflate" if self.packs else b"") + b"\r\n\r\n" + self.greeting(url.path))
+                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest)
+                     + (b"\r\nSec-WebSocket-Extensions: permessage-deflate" if self.packs else b"")
+                     + b"\r\n\r\n" + self.greeting(url.path))
         try:
             while True:
                 opcode, text = await self.read(reader)
@@ -139,6 +140,8 @@ class Hub:
             writer.write(push(payload) + self.held)
         elif fault == "damage" and i == 8:
             writer.write(push(payload[:-1] + b"y"))
+        elif fault == "break" and i == 8:
+            writer.write(frame(b"\xff\xff", 2 | 0x40))  # of no known kind
         elif fault == "truncate" and i == 8:
             writer.write(push(payload[:-1]))
         elif fault == "fragment":
@@ -198,7 +201,7 @@ def main():
     expected = {
         "none": {}, "fragment": {}, "ping": {}, "announce": {"announced": 1}, "lose": {"lost": 1},
         "repeat": {"disorder": 1}, "swap": {"disorder": 1, "lost": 1}, "damage": {"bad": 1, "lost": 1},
-        "truncate": {"bad": 1, "lost": 1}, "foreign": {"foreign": 1}, "close": {"closed": 1},
+        "truncate": {"bad": 1, "lost": 1}, "break": {"bad": 1, "lost": 1}, "foreign": {"foreign": 1}, "close": {"closed": 1},
     }
     for fault in FAULTS:
         status, result, errors = run(programs, [sys.executable, __file__, "--serve", fault], *TWO_TOPICS)
@@ -223,10 +226,11 @@ def main():
         status, result, errors = run(
             programs, [sys.executable, __file__, "--serve", fault], "--deflate", *TWO_TOPICS)
         counts = {k: v for k, v in (result or {}).get("readers", {}).items() if v and k not in ("expected", "received")}
-        check(fault, result and counts == {"pack": {}, "pack lose": {"lost": 1}, "pack damage": {"bad": 1, "lost": 1}}[fault],
+        check(fault, result and counts == expected.get(fault.removeprefix("pack "), {}),
               (status, result, errors))
     hub = os.path.join(programs, "hub_bench")
-    for name, options, small in (("hub_bench, deflate", [], True), ("hub_bench, deflate, native", ["--dialect", "native"], True),
+    for name, options, small in (("hub_bench, deflate", [], True),
+                                 ("hub_bench, deflate, native", ["--dialect", "native"], True),
                                  ("hub_bench, deflate, under the threshold", ["--bytes", "128"], False)):
         fill = [] if "native" in options else ["--fill", "json"]
         status, result, errors = run(programs, [hub, "--deflate"], "--deflate", "--sessions", "20", "--turns", "40",
@@ -235,7 +239,8 @@ def main():
               and (result["received_bytes"] < 0.5 * result["bytes"] * result["readers"]["received"]) == small,
               (status, result, errors))
     status, result, errors = run(programs, [hub], "--deflate", "--sessions", "1", "--turns", "1")
-    check("hub_bench does not compress unasked", status == 1 and "does not compress" in errors, (status, result, errors))
+    check("hub_bench does not compress unasked", status == 1 and "does not compress" in errors,
+          (status, result, errors))
 
     for rival in ("rival_raw", "rival_beast", "hub_bench"):
         server = [os.path.join(programs, rival)]

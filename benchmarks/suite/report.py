@@ -41,7 +41,8 @@ def grown(result):
 def books_balance(result):
     """Whether sessions that did not read are told of all that they do not get."""
     stuck = result["stuck_sessions"]
-    return (stuck["received"] + stuck["announced"] == stuck["expected"] and stuck["announced"] == result["flow"]["dropped"]
+    return (stuck["received"] + stuck["announced"] == stuck["expected"]
+            and stuck["announced"] == result["flow"]["dropped"]
             and not any(stuck[wrong] for wrong in ("lost", "disorder", "foreign", "bad", "closed")))
 
 
@@ -147,7 +148,8 @@ class Report:
         for title, pick, scale in (("Deliveries per second by dialect and transport, in thousands", rate, 1000),
                                    ("The server's CPU time for a million deliveries, ms", cpu, 1),
                                    ("Bytes of a message on the wire, all framing included", wire, 1)):
-            self.print_part("dialects", f"{title}; in bold the ratio to raw in the same run", [("", pick, scale)], "raw")
+            self.print_part("dialects", f"{title}; in bold the ratio to raw in the same run", [("", pick, scale)],
+                            "raw")
         self.print_part("history", "Deliveries per second, in thousands, where each topic keeps its last 1000 messages; "
                                    "in bold the ratio to pusher without", [("", rate, 1000)], "pusher")
         self.print_part("history", "The server's CPU time for a million deliveries, ms", [("", cpu, 1)], "pusher")
@@ -172,7 +174,8 @@ class Report:
                         quantiles + [("the server grew by, KiB",
                                       grown, 1024),
                                      ("dropped", lambda r: r["flow"]["dropped"], 1)])
-        checks = [[w.name, s, verdict(all(grown(r) <= MOST_GROWN for r in good)), verdict(all(map(books_balance, good)))]
+        checks = [[w.name, s, verdict(all(grown(r) <= MOST_GROWN for r in good)),
+                   verdict(all(map(books_balance, good)))]
                   for w in self.works("stuck") for s in self.taking_part([w])
                   if (good := self.good(w, s)) and "stuck_sessions" in good[0]]
         if checks:

@@ -74,8 +74,8 @@ def same_size(name, spoken, size):
 
 
 def deflate(name, options, server=""):
-    return Work("deflate", "1000 sessions, 1 KiB of JSON, K=32", name, f"--per-turn 32 --bytes 1024 --fill json {options}",
-                DEFAULT, ALONE, server, dialect="raw")
+    return Work("deflate", "1000 sessions, 1 KiB of JSON, K=32", name,
+                f"--per-turn 32 --bytes 1024 --fill json {options}", DEFAULT, ALONE, server, dialect="raw")
 
 
 WORKS = [
