@@ -166,6 +166,102 @@ class Mqtt:
     refusal = b"\x90\x03\x00\x01\x80"
 
 
+class Torn:
+    """What is sent at a time ends in the middle of a message."""
+
+    def __init__(self):
+        self.rest = {}  # the last bytes of what was sent
+
+    def write(self, writer, push):
+        """All but three bytes at once, those a little later."""
+        if writer not in self.rest:
+            asyncio.get_running_loop().call_soon(self.mend, writer)
+        push = self.rest.get(writer, b"") + push
+        writer.write(push[:-3])
+        self.rest[writer] = push[-3:]
+
+    def mend(self, writer):
+        writer.write(self.rest.pop(writer))
+
+
+class Streams(Hub):
+    """The library's own without WebSocket: events beside the control connection, the others on ports of their own."""
+
+    NAMES = ["events", "lines", "frames"]
+
+    def __init__(self, fault):
+        super().__init__(fault)
+        self.torn = Torn()
+
+    async def http(self, reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"GET /events"):
+            again = asyncio.StreamReader()
+            again.feed_data(head)
+            asyncio.get_running_loop().create_task(self.forward(reader, again))
+            return await self.serve(again, writer)
+        await self.session(reader, writer, "events", head.split(b" ")[1].split(b"?")[1])
+
+    @staticmethod
+    async def forward(reader, to):
+        while data := await reader.read(4096):
+            to.feed_data(data)
+        to.feed_eof()
+
+    async def lines(self, reader, writer):
+        await self.session(reader, writer, "lines", b"")
+
+    async def frames(self, reader, writer):
+        size, = struct.unpack("!I", await reader.readexactly(4))
+        await self.session(reader, writer, "frames", await reader.readexactly(size))
+
+    async def session(self, reader, writer, kind, query):
+        self.sessions += 1
+        topics = [pair.split(b"=")[1].decode() for pair in query.split(b"&") if pair]
+        if kind == "events":
+            status = b"404 Not Found" if self.fault == "refuse" else b"200 OK"
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Type: text/event-stream\r\n\r\n")
+        for name in topics:
+            self.topics.setdefault(name, []).append((writer, kind))
+        try:
+            while line := await reader.readline():
+                assert kind == "lines"
+                self.topics.setdefault(json.loads(line)["params"]["topic"], []).append((writer, kind))
+                status = b"fail" if self.fault == "refuse" else b"ok"
+                writer.write(b'{"action":"subscribe","status":"%s"}\n' % status)
+        except ConnectionError:
+            pass
+        self.sessions -= 1
+        for writers in self.topics.values():
+            writers[:] = [w for w in writers if w[0] is not writer]
+
+    def push(self, path, name, payload):
+        if path == "events":
+            return b"event: message\ndata: %s\n\n" % payload
+        if path == "frames":
+            return struct.pack("!I", len(payload)) + payload
+        return b'{"topic":"%s","type":"","payload":"%s","meta":{}}\n' % (name.encode(), payload)
+
+    def gap(self, path, name):
+        gap = b'{"topic":"%s","gap":{"count":1}}' % name.encode()
+        return {"events": b"event: pusher.gap\ndata: " + gap + b"\n\n", "lines": gap + b"\n",
+                "frames": struct.pack("!I", len(gap) | 1 << 31) + gap}[path]
+
+    def keep_alive(self, path):
+        return {"events": b":\n\n", "lines": b"", "frames": b"\x80\0\0\0"}[path]
+
+    def fragment(self, writer, path, name, payload):
+        self.torn.write(writer, self.push(path, name, payload))
+
+
+async def serve_streams(fault):
+    hub = Streams(fault)
+    servers = [await asyncio.start_server(speak, "127.0.0.1", 0) for speak in (hub.http, hub.lines, hub.frames)]
+    http, lines, frames = (server.sockets[0].getsockname()[1] for server in servers)
+    print(f"listening 127.0.0.1:{http} lines={lines} frames={frames}", flush=True)
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
 BROKERS = {"nats": Nats, "redis": Redis, "mqtt": Mqtt}
 WILDCARDS = (b">", b"*", b"#")
 
@@ -178,7 +274,7 @@ class Broker:
         self.speaks, self.fault = speaks, fault
         self.topics = {}
         self.everything = []
-        self.torn = {}  # the last bytes of what was sent
+        self.torn = Torn()
 
     async def serve(self, reader, writer):
         writer.write(self.speaks.greeting)
@@ -205,24 +301,13 @@ class Broker:
             fault = self.fault if at == 0 else "none"
             push = self.speaks.push(topic, False, payload)
             if self.fault == "fragment":
-                self.tear(writer, push)
+                self.torn.write(writer, push)
             elif number != 8 or fault != "lose":
                 if number == 8 and fault == "truncate":
                     push = self.speaks.push(topic, False, payload[:-1])
                 writer.write(push * (2 if number == 8 and fault == "repeat" else 1))
         for writer in self.everything:
             writer.write(self.speaks.push(topic, True, payload))
-
-    def tear(self, writer, push):
-        """All but three bytes at once, those a little later."""
-        if writer not in self.torn:
-            asyncio.get_running_loop().call_soon(self.mend, writer)
-        push = self.torn.get(writer, b"") + push
-        writer.write(push[:-3])
-        self.torn[writer] = push[-3:]
-
-    def mend(self, writer):
-        writer.write(self.torn.pop(writer))
 
 
 async def serve_broker(name, fault, port):
@@ -234,7 +319,8 @@ def main():
     programs = sys.argv[1]
     check = Checks()
     expected = {"none": {}, "join": {}, "fragment": {}, "lose": {"lost": 1}, "repeat": {"disorder": 1},
-                "truncate": {"bad": 1, "lost": 1}}
+                "truncate": {"bad": 1, "lost": 1}, "announce": {"announced": 1}, "ping": {}, "foreign": {"foreign": 1},
+                "swap": {"disorder": 1, "lost": 1}, "damage": {"bad": 1, "lost": 1}}
 
     def check_run(name, fault, server, *options):
         status, result, errors = run(programs, server, *TWO_TOPICS, *options)
@@ -242,9 +328,15 @@ def main():
             check(f"{name}, {fault}", status == 1 and "subscribe was answered with" in errors, (status, result, errors))
             return
         counts = {k: v for k, v in (result or {}).get("readers", {}).items() if v and k not in ("expected", "received")}
-        check(f"{name}, {fault}", result and counts == expected[fault] and (status == 0) == (not expected[fault]),
+        good = set(expected[fault]) <= {"announced"}
+        check(f"{name}, {fault}", result and counts == expected[fault] and (status == 0) == good,
               (status, result, errors))
 
+    for name in Streams.NAMES:
+        for fault in ("none", "lose", "repeat", "truncate", "fragment", "announce", "ping") + (
+                ("foreign", "swap", "damage") if name == "frames" else ("refuse",)):
+            topics = [] if name != "events" else ["--topics", "4", "--topics-per-session", "1"]
+            check_run(name, fault, [sys.executable, __file__, "--streams", fault], "--dialect", name, *topics)
     for name in Web.NAMES:
         for fault in ("none", "lose", "repeat", "truncate", "refuse") + (() if name == "socketio" else ("join",)):
             check_run(name, fault, [sys.executable, __file__, "--serve", fault], "--dialect", name)
@@ -259,6 +351,8 @@ def main():
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
         asyncio.run(serve(Web(sys.argv[2])))
+    elif sys.argv[1] == "--streams":
+        asyncio.run(serve_streams(sys.argv[2]))
     elif sys.argv[1] == "--broker":
         asyncio.run(serve_broker(sys.argv[2], sys.argv[3], int(sys.argv[4])))
     else:

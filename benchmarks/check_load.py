@@ -16,8 +16,10 @@ import subprocess
 import sys
 import time
 import urllib.parse
+import zlib
 
 FAULTS = ["none", "lose", "repeat", "swap", "damage", "truncate", "foreign", "fragment", "announce", "ping", "close"]
+PACKED = ["pack", "pack damage", "pack lose", "pack break"]  # permessage-deflate
 
 
 def frame(payload, opcode, final=True):
@@ -29,7 +31,7 @@ def frame(payload, opcode, final=True):
 
 class Hub:
     def __init__(self, fault):
-        self.fault = fault
+        self.packs, self.fault = fault.startswith("pack"), fault.removeprefix("pack").strip()
         self.topics = {}  # name -> writers, with the path that says which dialect they speak
         self.sessions = 0
         self.pongs = 0
@@ -44,7 +46,9 @@ class Hub:
         for name in topics:
             self.topics.setdefault(name, []).append((writer, url.path))
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n" + self.greeting(url.path))
+                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest)
+                     + (b"\r\nSec-WebSocket-Extensions: permessage-deflate" if self.packs else b"")
+                     + b"\r\n\r\n" + self.greeting(url.path))
         try:
             while True:
                 opcode, text = await self.read(reader)
@@ -72,9 +76,22 @@ class Hub:
         return [json.loads(text)["params"]["topic"]], [b'{"action":"subscribe","status":"ok"}']
 
     def push(self, path, name, payload):
+        if path == "/raw" and self.packs:
+            pack = zlib.compressobj(wbits=-15)
+            packed = (pack.compress(payload) + pack.flush(zlib.Z_SYNC_FLUSH))[:-4]
+            return frame(packed, 2 | 0x40)
         if path == "/raw":
             return frame(payload, 2)
         return frame(b'{"topic":"%s","type":"","payload":"%s","meta":{}}' % (name.encode(), payload), 1)
+
+    def gap(self, path, name):
+        return frame(b'{"topic":"%s","gap":{"count":1}}' % name.encode(), 1)
+
+    def keep_alive(self, path):
+        return frame(b"are you there", 9)
+
+    def fragment(self, writer, path, name, payload):
+        writer.write(frame(payload[:7], 2, False) + frame(payload[7:9], 0, False) + frame(payload[9:], 0))
 
     @staticmethod
     async def read(reader):
@@ -114,7 +131,7 @@ class Hub:
         elif fault in ("lose", "announce") and i == 8:
             pass
         elif fault == "announce" and i == 12:
-            writer.write(frame(b'{"topic":"%s","gap":{"count":1}}' % name.encode(), 1) + push(payload))
+            writer.write(self.gap(path, name) + push(payload))
         elif fault == "repeat" and i == 8:
             writer.write(push(payload) * 2)
         elif fault == "swap" and i == 8:
@@ -123,12 +140,14 @@ class Hub:
             writer.write(push(payload) + self.held)
         elif fault == "damage" and i == 8:
             writer.write(push(payload[:-1] + b"y"))
+        elif fault == "break" and i == 8:
+            writer.write(frame(b"\xff\xff", 2 | 0x40))  # of no known kind
         elif fault == "truncate" and i == 8:
             writer.write(push(payload[:-1]))
         elif fault == "fragment":
-            writer.write(frame(payload[:7], 2, False) + frame(payload[7:9], 0, False) + frame(payload[9:], 0))
+            self.fragment(writer, path, name, payload)
         elif fault == "ping" and i == 8:
-            writer.write(frame(b"are you there", 9) + push(payload))
+            writer.write(self.keep_alive(path) + push(payload))
         else:
             writer.write(push(payload))
 
@@ -145,7 +164,9 @@ def run(programs, server, *options):
         try:
             _, address, *more = process.stdout.readline().decode().split()
             control = address.rsplit(":", 1)[1]
-            port = dict(field.split("=") for field in more).get("sessions", control)
+            ports = dict(field.split("=") for field in more)
+            dialect = options[options.index("--dialect") + 1] if "--dialect" in options else "raw"
+            port = ports.get(dialect, ports.get("sessions", control))
             done = subprocess.run([os.path.join(programs, "load"), "--port", port, "--control-port", control,
                                    "--warm-up", "0", *options],
                                   capture_output=True, text=True, timeout=60)
@@ -180,7 +201,7 @@ def main():
     expected = {
         "none": {}, "fragment": {}, "ping": {}, "announce": {"announced": 1}, "lose": {"lost": 1},
         "repeat": {"disorder": 1}, "swap": {"disorder": 1, "lost": 1}, "damage": {"bad": 1, "lost": 1},
-        "truncate": {"bad": 1, "lost": 1}, "foreign": {"foreign": 1}, "close": {"closed": 1},
+        "truncate": {"bad": 1, "lost": 1}, "break": {"bad": 1, "lost": 1}, "foreign": {"foreign": 1}, "close": {"closed": 1},
     }
     for fault in FAULTS:
         status, result, errors = run(programs, [sys.executable, __file__, "--serve", fault], *TWO_TOPICS)
@@ -200,17 +221,48 @@ def main():
         check(f"native, {fault}", result and result["readers"]["lost"] == len(expected[fault]) == status,
               (status, result, errors))
 
+    sizes = {}
+    for fault in PACKED:
+        status, result, errors = run(
+            programs, [sys.executable, __file__, "--serve", fault], "--deflate", *TWO_TOPICS)
+        counts = {k: v for k, v in (result or {}).get("readers", {}).items() if v and k not in ("expected", "received")}
+        check(fault, result and counts == expected.get(fault.removeprefix("pack "), {}),
+              (status, result, errors))
+    hub = os.path.join(programs, "hub_bench")
+    for name, options, small in (("hub_bench, deflate", [], True),
+                                 ("hub_bench, deflate, native", ["--dialect", "native"], True),
+                                 ("hub_bench, deflate, under the threshold", ["--bytes", "128"], False)):
+        fill = [] if "native" in options else ["--fill", "json"]
+        status, result, errors = run(programs, [hub, "--deflate"], "--deflate", "--sessions", "20", "--turns", "40",
+                                     "--per-turn", "3", "--bytes", "2000", *fill, *options)
+        check(name, status == 0 and result["correct"]
+              and (result["received_bytes"] < 0.5 * result["bytes"] * result["readers"]["received"]) == small,
+              (status, result, errors))
+    status, result, errors = run(programs, [hub], "--deflate", "--sessions", "1", "--turns", "1")
+    check("hub_bench does not compress unasked", status == 1 and "does not compress" in errors,
+          (status, result, errors))
+
     for rival in ("rival_raw", "rival_beast", "hub_bench"):
         server = [os.path.join(programs, rival)]
+        others = {} if rival == "rival_beast" else {
+            **{dialect: ["--dialect", dialect] for dialect in ("events", "lines", "frames")},
+            "lines, large": ["--dialect", "lines", "--bytes", "200000"],
+            "frames, large": ["--dialect", "frames", "--bytes", "200000"],
+            "events, large": ["--dialect", "events", "--bytes", "200000"],
+            **{f"{d}, several topics": ["--dialect", d, "--topics", "10", "--topics-per-session", "3"]
+               for d in ("events", "lines", "frames") if d != "events" or rival == "hub_bench"},
+        }
         for name, options in {
                 "raw": [], "native": ["--dialect", "native"], "paced": ["--rate", "100"],
                 "several topics": ["--topics", "10", "--topics-per-session", "3"],
                 "native, several topics": ["--topics", "10", "--topics-per-session", "3", "--dialect", "native"],
-                "large": ["--bytes", "200000"], "65535": ["--bytes", "65535"], "125": ["--bytes", "125"],
+                "large": ["--bytes", "200000"], "65535": ["--bytes", "65535"], "125": ["--bytes", "125"], **others,
         }.items():
             status, result, errors = run(
                 programs, server, "--sessions", "50", "--turns", "40", "--per-turn", "3", *options)
             check(f"{rival}, {name}", status == 0 and result["correct"], (status, result, errors))
+            if result:
+                sizes.setdefault(name, {})[rival] = result["received_bytes"]
         for name, options in {"one topic": [], "several topics": ["--topics", "2", "--topics-per-session", "2"]}.items():
             status, result, errors = run(
                 programs, server + ["--sndbuf", "32768", "--outbox", "100000"], "--sessions", "20", "--stuck", "3",
@@ -224,6 +276,10 @@ def main():
                   status == 0 and result["correct"] and missing == result["flow"]["dropped"] > 0
                   and stuck["lost"] + stuck["announced"] == missing and stuck["disorder"] == 0,
                   (status, result, errors))
+    # The library and its limit must send the same: not a byte more, not one less. (Beast splits large messages.)
+    for name, bytes_of in sizes.items():
+        if name != "events, several topics":
+            check(f"as many bytes, {name}", bytes_of.get("rival_raw", 0) == bytes_of.get("hub_bench"), bytes_of)
     check.end()
 
 

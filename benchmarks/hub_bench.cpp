@@ -1,7 +1,7 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 
 // The library as a server under test: a broker with an HTTP listener as anybody would set it up, native on
-// `/ws`, raw on `/raw`; and the control connection.
+// `/ws`, raw on `/raw`, server-sent events on `/events`; both dialects on TCP; and the control connection.
 
 #include <pusher/broker.hpp>
 
@@ -90,15 +90,20 @@ private:
 
 class server final : public controller::owner {
 public:
-    server(std::uint16_t port, pusher::broker_params params, const pusher::link_limits& limits)
+    server(std::uint16_t port, pusher::broker_params params, const pusher::link_limits& limits, bool deflate)
         : broker_(context_, std::move(params)),
           timer_(context_),
           signals_(context_, SIGINT, SIGTERM) {
         pusher::http_params http;
         http.listen->port = port;
         http.limits = limits;
+        http.deflate.enabled = deflate;
         http.handler = [this](const pusher::http_connection_ptr& c) { return request(c); };
-        bench::announce(broker_.listen(http).port());
+        pusher::tcp_params tcp{.listen = {.port = 0}, .limits = limits};
+        const auto lines = broker_.listen(tcp).port();
+        tcp.dialect = pusher::dialect::raw;
+        const auto frames = broker_.listen(tcp).port();
+        bench::announce(broker_.listen(http).port(), lines, frames);
         signals_.async_wait([this](error_code, int) { context_.stop(); });
     }
 
@@ -194,7 +199,7 @@ private:
     }
 
     asio::io_context context_{1};
-    pusher::broker<pusher::transport::http> broker_;
+    pusher::broker<pusher::transport::all> broker_;
     asio::steady_timer timer_;
     asio::signal_set signals_;
     std::set<std::unique_ptr<controller>> controls_;
@@ -206,12 +211,14 @@ private:
 
 constexpr const char* usage =
     "hub_bench [--port P] [--outbox BYTES] [--outbox-messages N] [--sndbuf BYTES] [--history N]\n"
+    "          [--deflate]\n"
     "  --port             port on 127.0.0.1; 0, the default, takes a free one\n"
     "  --outbox           what may wait for a session, bytes (1048576, the library's default)\n"
     "  --outbox-messages  the same in messages (256, the library's default)\n"
     "  --sndbuf           SO_SNDBUF of each session; 0 leaves it to the system (65536, the library's "
     "default)\n"
-    "  --history          messages that each topic keeps (0, the library's default)\n";
+    "  --history          messages that each topic keeps (0, the library's default)\n"
+    "  --deflate          compresses messages of 1 KiB and more for WebSockets that offer it\n";
 
 } // namespace
 
@@ -224,13 +231,14 @@ int main(int argc, char** argv) {
     params.outbox.messages = given.number("--outbox-messages", params.outbox.messages);
     limits.send_buffer = given.number("--sndbuf", limits.send_buffer);
     params.history.messages = given.number("--history", params.history.messages);
+    const bool deflate = given.flag("--deflate");
     given.done();
     // `overflow=wait` promises that nothing is lost: no session may be left behind, however long it sleeps.
     params.tolerated_slow_sessions = 0;
     params.slow_session_patience = std::chrono::minutes(1);
     try {
         bench::raise_descriptor_limit();
-        server(port, std::move(params), limits).run();
+        server(port, std::move(params), limits, deflate).run();
     } catch (const std::exception& e) {
         std::fprintf(stderr, "hub_bench: %s\n", e.what());
         return 1;

@@ -30,20 +30,24 @@ constexpr const char* usage =
     "them\n"
     "                          as fast as they are taken, and reports the rate (run)\n"
     "  --control-port P        the control connection goes there (--port)\n"
-    "  --dialect NAME          raw: subscribe by URL on /raw, native: by request on /ws; and faye, "
-    "socketio,\n"
-    "                          centrifuge, nats, redis, mqtt (raw)\n"
+    "  --dialect NAME          raw: subscribe by URL on /raw, native: by request on /ws, events: "
+    "server-sent\n"
+    "                          ones; on TCP itself lines: native, frames: raw; and faye, socketio, "
+    "centrifuge,\n"
+    "                          nats, redis, mqtt (raw)\n"
     "  --sessions N            sessions that read (1000)\n"
     "  --stuck S               further sessions that subscribe and never read (0)\n"
     "  --topics M              topics t0 to t<M-1>; message i goes to topic i mod M (1)\n"
     "  --topics-per-session D  subscriptions of each session (1)\n"
     "  --assign random|block   which topics: a random choice, or the next D of all (random)\n"
     "  --sources A             connect from A addresses, 127.0.1.1 and so on; 0: the system's choice (0)\n"
+    "  --deflate               WebSockets offer permessage-deflate, and must get it\n"
     "  --rcvbuf BYTES          SO_RCVBUF of readers; 0: the system's choice (0)\n"
     "  --stuck-rcvbuf BYTES    SO_RCVBUF of stuck sessions (0)\n"
     "what is published:\n"
     "  --per-turn K            messages for each turn of the server's event loop (1)\n"
     "  --bytes B               payload, at least 16, where it is text 32 (128)\n"
+    "  --fill letter|json      what it consists of; json only in raw and frames (letter)\n"
     "  --turns T               end after T turns; 0: no limit (0)\n"
     "  --millis MS             end after that time; 0: no limit (2000 unless --turns is given)\n"
     "  --rate R                turns per second; 0: as fast as flow control allows (0)\n"
@@ -55,6 +59,9 @@ constexpr const char* usage =
     "  --drain-stuck           after the run, read all that the stuck sessions are due\n"
     "  --patience MS           give up when nothing has come for so long (5000)\n"
     "  --server-pid PID[,PID]  report the CPU time and memory of these processes together\n"
+    "  --watch MS              mode idle: also report the server's CPU time while they do nothing for so "
+    "long\n"
+    "                          (0)\n"
     "  --hold                  mode idle: keep the sessions until stdin ends\n";
 
 /// One JSON object, field by field.
@@ -132,6 +139,7 @@ public:
         params_.topics = given.number("--topics", 1);
         params_.per_session = given.number("--topics-per-session", 1);
         params_.sources = given.number("--sources", 0);
+        params_.deflate = given.flag("--deflate");
         params_.rcvbuf = static_cast<int>(given.number("--rcvbuf", 0));
         params_.stuck_rcvbuf = static_cast<int>(given.number("--stuck-rcvbuf", 0));
         params_.patience_ms = static_cast<int>(given.number("--patience", 5000));
@@ -144,6 +152,9 @@ public:
         order_.millis = given.number("--millis", order_.turns == 0 ? 2000 : 0);
         order_.rate = given.number("--rate", 0);
         order_.stamp = known ? known->stamp() : stamp::binary;
+        const auto fill = given.text("--fill", "letter");
+        order_.fill = fill == "json" ? fill::json : fill::letter;
+        watch_ = given.number("--watch", 0);
         const auto overflow = given.text("--overflow", params_.stuck == 0 ? "wait" : "drop");
         order_.overflow = overflow == "drop" ? overflow::drop : overflow::wait;
         repeat_ = given.number("--repeat", 1);
@@ -162,6 +173,8 @@ public:
         if ((mode_ != "run" && mode_ != "idle" && mode_ != "connect") || !known ||
             (assign != "random" && assign != "block") || (overflow != "wait" && overflow != "drop"))
             given.fail("unknown value of: ", "--mode, --dialect, --assign or --overflow");
+        if ((fill != "letter" && fill != "json") || (fill == "json" && order_.stamp != stamp::binary))
+            given.fail("not with that dialect: --fill ", fill);
         if (params_.stuck != 0 && repeat_ != 1)
             given.fail("not together: ", "--stuck --repeat");
         if (!parse_publish(to_line(order_)))
@@ -219,11 +232,37 @@ private:
                 .add("after", to_json(after))
                 .add("rss_per_session", each(before.rss, after.rss))
                 .add("pss_per_session", each(before.pss, after.pss));
+        if (watch_ != 0)
+            watch(sessions, line);
         line.print();
         while (hold_ && std::getchar() != EOF) {
         }
         sessions.await_count(); // all of them are still there
         return true;
+    }
+
+    /// What sessions that do nothing cost: heartbeats, and whatever else the server does about them.
+    void watch(fleet& sessions, json_line& line) {
+        const auto pings = sessions.pings();
+        const cpu_times before(pids_);
+        sessions.idle(watch_);
+        const cpu_times after(pids_);
+        const auto wall = static_cast<double>(after.wall - before.wall);
+        const auto share = [wall](std::uint64_t from, std::uint64_t to) {
+            return static_cast<double>(to - from) / wall;
+        };
+        const auto load = share(before.load, after.load);
+        const auto server = share(before.server, after.server);
+        line.add("watched_seconds", wall / 1e9)
+            .add(
+                "pings_per_session",
+                static_cast<double>(sessions.pings() - pings) / static_cast<double>(params_.sessions));
+        json_line cpu;
+        cpu.add("load", load);
+        if (!pids_.empty())
+            cpu.add("server", server)
+                .add("others", std::max(0.0, share(before.machine, after.machine) - load - server));
+        line.add("cpu", cpu);
     }
 
     /// Handshakes and first subscriptions, some at a time.
@@ -314,6 +353,7 @@ private:
             .add(
                 "deliveries_per_second",
                 static_cast<double>(result.readers.received) / std::max(seconds, 1e-9))
+            .add("received_bytes", result.readers.bytes)
             .add("readers", to_json(result.readers));
         if (params_.stuck != 0)
             line.add("stuck_sessions", to_json(result.stuck));
@@ -373,6 +413,7 @@ private:
     histogram latency_;
     std::uint64_t repeat_ = 1;
     std::uint64_t warm_up_ = 0;
+    std::uint64_t watch_ = 0; // milliseconds
     std::vector<pid_t> pids_;
     std::string mode_;
     bool hold_ = false;

@@ -36,7 +36,15 @@ using namespace bench;
 
 using slot = std::uint32_t;
 
-enum class kind : unsigned char { handshake, control, raw, native };
+/// What a session speaks: `raw`, `native` and `control` are on WebSocket, `events` is a response of HTTP that
+/// never ends, `lines` and `frames` are on TCP itself.
+enum class kind : unsigned char { handshake, control, raw, native, events, lines, frames };
+
+constexpr std::array dialects{kind::raw, kind::native, kind::events, kind::lines, kind::frames};
+
+constexpr std::size_t place_of(kind k) noexcept {
+    return static_cast<std::size_t>(k) - static_cast<std::size_t>(dialects.front());
+}
 
 /// The frames of one topic for one dialect, back to the slowest session that still needs them.
 struct run {
@@ -46,15 +54,46 @@ struct run {
     std::vector<slot> copiers; // on several topics
     bool touched = false;
 
+    [[nodiscard]] bool wanted() const noexcept { return !readers.empty() || !copiers.empty(); }
     [[nodiscard]] std::uint64_t end() const noexcept { return base + bytes.size(); }
 };
 
 struct topic {
     std::string name;
-    std::array<run, 2> runs; // raw, native
+    std::array<run, dialects.size()> runs;
 
-    run& of(kind k) noexcept { return runs[k == kind::native ? 1 : 0]; }
+    run& of(kind k) noexcept { return runs[place_of(k)]; }
 };
+
+void append_length(std::string& out, std::size_t size) {
+    for (int shift = 24; shift >= 0; shift -= 8)
+        out += static_cast<char>(size >> shift & 0xFF);
+}
+
+/// The size of the first message of the raw dialect on TCP, with its length; 0 while that is not complete.
+std::size_t framed_size(std::string_view input) noexcept {
+    if (input.size() < 4)
+        return 0;
+    std::size_t size = 0;
+    for (std::size_t i = 0; i != 4; ++i)
+        size = size << 8 | static_cast<unsigned char>(input[i]);
+    return 4 + size;
+}
+
+/// The size of the first frame of a run; 0 at its end.
+std::size_t first_frame(kind k, std::string_view bytes) noexcept {
+    if (bytes.empty())
+        return 0;
+    if (k == kind::events)
+        return bytes.find("\n\n") + 2;
+    if (k == kind::lines)
+        return bytes.find('\n') + 1;
+    if (k == kind::frames)
+        return framed_size(bytes);
+    websocket::frame_head head;
+    websocket::read_head(bytes.data(), bytes.size(), head);
+    return head.size + static_cast<std::size_t>(head.payload);
+}
 
 struct session {
     std::uint64_t position = 0; // in the run of the only topic
@@ -67,6 +106,7 @@ struct session {
     kind what = kind::handshake;
     bool blocked = false;
     bool touched = false;
+    bool counted = false; // as a session
     bool dead = false;
 };
 
@@ -78,17 +118,10 @@ public:
           sndbuf_(sndbuf) {
         epoll_ = unique_fd(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
         timer_ = unique_fd(check(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "timerfd"));
-        listener_ =
-            unique_fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
-        set_option(listener_.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
-        auto at = ipv4(INADDR_LOOPBACK, port);
-        check(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), "bind");
-        check(::listen(listener_.get(), SOMAXCONN), "listen");
-        socklen_t size = sizeof at;
-        check(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&at), &size), "getsockname");
-        watch(listener_.get(), EPOLLIN, listener_key);
         watch(timer_.get(), EPOLLIN, timer_key);
-        announce(ntohs(at.sin_port));
+        const auto http = listen(port, kind::handshake);
+        const auto lines = listen(0, kind::lines);
+        announce(http, lines, listen(0, kind::frames));
     }
 
     [[noreturn]] void serve() {
@@ -107,8 +140,22 @@ public:
     }
 
 private:
+    /// A listener's key is less by the kind of its sessions.
     static constexpr std::uint64_t listener_key = ~std::uint64_t{0};
-    static constexpr std::uint64_t timer_key = listener_key - 1;
+    static constexpr std::uint64_t timer_key = listener_key - 256;
+
+    std::uint16_t listen(std::uint16_t port, kind sessions) {
+        unique_fd fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
+        set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+        auto at = ipv4(INADDR_LOOPBACK, port);
+        check(::bind(fd.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), "bind");
+        check(::listen(fd.get(), SOMAXCONN), "listen");
+        socklen_t size = sizeof at;
+        check(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size), "getsockname");
+        watch(fd.get(), EPOLLIN, listener_key - static_cast<std::uint64_t>(sessions));
+        listeners_[static_cast<std::size_t>(sessions)] = std::move(fd);
+        return ntohs(at.sin_port);
+    }
 
     void watch(int fd, std::uint32_t what, std::uint64_t key) {
         epoll_event event{};
@@ -118,8 +165,8 @@ private:
     }
 
     void handle(const epoll_event& event) {
-        if (event.data.u64 == listener_key)
-            return accept();
+        if (event.data.u64 > timer_key)
+            return accept(static_cast<kind>(listener_key - event.data.u64));
         if (event.data.u64 == timer_key) {
             std::uint64_t expired = 0;
             timer_armed_ = ::read(timer_.get(), &expired, sizeof expired) <= 0 && timer_armed_;
@@ -137,9 +184,10 @@ private:
 
     // ---- sessions
 
-    void accept() {
+    void accept(kind what) {
+        const auto listener = listeners_[static_cast<std::size_t>(what)].get();
         for (;;) {
-            unique_fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            unique_fd fd(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (!fd) {
                 if (errno == EAGAIN || errno == ECONNABORTED)
                     return;
@@ -158,7 +206,15 @@ private:
             // Edge triggered: neither a blocked session nor a drained one costs an epoll_ctl.
             watch(fd.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, at);
             sessions_[at].fd = std::move(fd);
+            sessions_[at].what = what;
+            if (what == kind::lines)
+                count(sessions_[at]);
         }
+    }
+
+    void count(session& s) noexcept {
+        s.counted = true;
+        ++open_;
     }
 
     void kill(slot at) {
@@ -174,7 +230,7 @@ private:
                 std::erase(t->of(s.what).copiers, at);
             }
             subscriptions_ -= s.topics.size();
-            open_ -= s.what == kind::raw || s.what == kind::native ? 1U : 0U;
+            open_ -= s.counted ? 1U : 0U;
             if (s.blocked)
                 unblock(s);
             if (job_ && job_owner_ == at)
@@ -228,6 +284,18 @@ private:
         }
         if (s.what == kind::handshake && !shake_hands(at))
             return;
+        const auto used = s.what == kind::lines    ? read_lines(at)
+                          : s.what == kind::frames ? read_query(at)
+                          : s.what == kind::events ? s.in.size()
+                                                   : read_frames(at);
+        s.in.erase(0, used);
+        if (s.in.empty())
+            std::string().swap(s.in);
+    }
+
+    /// Handles what is there whole; its size.
+    std::size_t read_frames(slot at) {
+        auto& s = sessions_[at];
         std::size_t used = 0;
         websocket::frame_head head;
         while (!s.dead && websocket::read_head(s.in.data() + used, s.in.size() - used, head) &&
@@ -238,9 +306,30 @@ private:
             frame(at, head.code, {payload, static_cast<std::size_t>(head.payload)});
             used += head.size + static_cast<std::size_t>(head.payload);
         }
-        s.in.erase(0, used);
-        if (s.in.empty())
-            std::string().swap(s.in);
+        return used;
+    }
+
+    std::size_t read_lines(slot at) {
+        const std::string_view in = sessions_[at].in;
+        std::size_t used = 0;
+        for (auto end = in.find('\n'); end != in.npos; end = in.find('\n', used)) {
+            request(at, in.substr(used, end - used));
+            used = end + 1;
+        }
+        return used;
+    }
+
+    /// The first message says what is wanted; nothing follows.
+    std::size_t read_query(slot at) {
+        auto& s = sessions_[at];
+        const auto size = framed_size(s.in);
+        if (s.counted || size == 0 || s.in.size() < size)
+            return s.counted ? s.in.size() : 0;
+        count(s);
+        const auto query = '?' + s.in.substr(4, size - 4);
+        for (const auto name : websocket::topics_of(query))
+            subscribe(at, name);
+        return size;
     }
 
     bool shake_hands(slot at) {
@@ -261,9 +350,19 @@ private:
             s.what = kind::native;
         else if (path == "/control")
             s.what = kind::control;
-        if (s.what == kind::handshake || key == request.npos) {
+        else if (path == "/events" && websocket::topics_of(target).size() == 1)
+            s.what = kind::events;
+        if (s.what == kind::handshake || (key == request.npos && s.what != kind::events)) {
             kill(at);
             return false;
+        }
+        if (s.what != kind::control)
+            count(s);
+        if (s.what == kind::events) {
+            s.out = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n\r\n";
+            subscribe(at, websocket::topics_of(target).front());
+            flush(at);
+            return true;
         }
         const auto key_at = key + label.size();
         s.out = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -271,8 +370,6 @@ private:
                 websocket::answer_to(
                     std::string_view(request).substr(key_at, request.find('\r', key_at) - key_at)) +
                 "\r\n\r\n";
-        if (s.what != kind::control)
-            ++open_;
         if (s.what == kind::raw)
             for (const auto name : websocket::topics_of(target))
                 subscribe(at, name);
@@ -286,19 +383,26 @@ private:
         if (code != websocket::text)
             return;
         const auto what = sessions_[at].what;
-        if (what == kind::native) {
-            const auto name = native::topic_of(payload);
-            if (!name.empty())
-                subscribe(at, name);
-            reply(at, native::reply(!name.empty()));
-        } else if (what == kind::control) {
+        if (what == kind::native)
+            request(at, payload);
+        else if (what == kind::control)
             command(at, payload);
-        }
+    }
+
+    void request(slot at, std::string_view text) {
+        const auto name = native::topic_of(text);
+        if (!name.empty())
+            subscribe(at, name);
+        reply(at, native::reply(!name.empty()));
     }
 
     void reply(slot at, std::string_view text) {
-        cut(sessions_[at]);
-        websocket::append_frame(sessions_[at].out, websocket::text, text);
+        auto& s = sessions_[at];
+        cut(s);
+        if (s.what == kind::lines)
+            (s.out += text) += '\n';
+        else
+            websocket::append_frame(s.out, websocket::text, text);
         if (!sessions_[at].blocked)
             flush(at);
     }
@@ -361,18 +465,17 @@ private:
 
     /// The start of the first whole frame at or after `offset`.
     static std::size_t
-    boundary(const std::string& bytes, std::size_t offset, std::uint64_t* frames_after = nullptr) {
+    boundary(kind k, std::string_view bytes, std::size_t offset, std::uint64_t* frames_after = nullptr) {
         std::size_t at = 0;
         std::size_t found = bytes.size();
-        websocket::frame_head head;
-        while (websocket::read_head(bytes.data() + at, bytes.size() - at, head)) {
+        while (const auto size = first_frame(k, bytes.substr(at))) {
             if (at >= offset) {
                 found = std::min(found, at);
                 if (frames_after == nullptr)
                     break;
                 ++*frames_after;
             }
-            at += head.size + static_cast<std::size_t>(head.payload);
+            at += size;
         }
         return found;
     }
@@ -383,7 +486,7 @@ private:
             return;
         const auto& r = s.topics.front()->of(s.what);
         const auto from = static_cast<std::size_t>(s.position - r.base);
-        const auto to = boundary(r.bytes, from);
+        const auto to = boundary(s.what, r.bytes, from);
         s.out.append(r.bytes, from, to - from);
         s.position = r.base + to;
     }
@@ -393,7 +496,7 @@ private:
         if (!has_run(s))
             return;
         const auto& r = s.topics.front()->of(s.what);
-        boundary(r.bytes, static_cast<std::size_t>(s.position - r.base), &dropped_);
+        boundary(s.what, r.bytes, static_cast<std::size_t>(s.position - r.base), &dropped_);
         s.position = r.end();
     }
 
@@ -466,25 +569,38 @@ private:
         auto* const t = numbered_[number];
         if (t == nullptr)
             return;
-        publish(t->runs[0], websocket::binary, payload);
-        if (auto& r = t->runs[1]; !r.readers.empty() || !r.copiers.empty()) {
+        for (const auto k : dialects)
+            if (auto& r = t->of(k); r.wanted())
+                publish(r, k, t->name, payload);
+    }
+
+    void append_frame(std::string& out, kind k, std::string_view name, std::string_view payload) {
+        if (k == kind::raw) {
+            websocket::append_frame(out, websocket::binary, payload);
+        } else if (k == kind::native) {
             push_.clear();
-            native::append_push(push_, t->name, payload, published_);
-            publish(r, websocket::text, push_);
+            native::append_push(push_, name, payload, published_);
+            websocket::append_frame(out, websocket::text, push_);
+        } else if (k == kind::events) {
+            ((out += "event: message\ndata: ") += payload) += "\n\n";
+        } else if (k == kind::lines) {
+            native::append_push(out, name, payload, published_);
+            out += '\n';
+        } else {
+            append_length(out, payload.size());
+            out += payload;
         }
     }
 
-    void publish(run& r, websocket::opcode code, std::string_view payload) {
-        if (r.readers.empty() && r.copiers.empty())
-            return;
+    void publish(run& r, kind k, std::string_view name, std::string_view payload) {
         if (!std::exchange(r.touched, true))
-            touched_runs_.push_back(&r);
+            touched_runs_.emplace_back(&r, k);
         if (!r.readers.empty())
-            websocket::append_frame(r.bytes, code, payload);
+            append_frame(r.bytes, k, name, payload);
         if (r.copiers.empty())
             return;
         frame_.clear();
-        websocket::append_frame(frame_, code, payload);
+        append_frame(frame_, k, name, payload);
         for (const auto at : r.copiers) {
             auto& s = sessions_[at];
             if (s.blocked && job_->order().overflow == overflow::drop && s.out.size() - s.sent > outbox_) {
@@ -498,7 +614,7 @@ private:
     }
 
     void flush_turn() {
-        for (auto* r : touched_runs_) {
+        for (const auto& [r, k] : touched_runs_) {
             r->touched = false;
             auto slowest = r->end();
             for (const auto at : r->readers) {
@@ -509,7 +625,7 @@ private:
                 r->base = slowest;
                 r->bytes.clear();
             } else if (r->bytes.size() > 2 * std::max(window_, outbox_) + 1024 * 1024) {
-                forget(*r, static_cast<std::size_t>(slowest - r->base));
+                forget(*r, k, static_cast<std::size_t>(slowest - r->base));
             }
         }
         touched_runs_.clear();
@@ -521,25 +637,22 @@ private:
     }
 
     /// Forgets the frames that nobody needs any more, of which all bytes lie before `offset`.
-    static void forget(run& r, std::size_t offset) {
+    static void forget(run& r, kind k, std::size_t offset) {
+        const std::string_view bytes = r.bytes;
         std::size_t at = 0;
-        websocket::frame_head head;
-        while (websocket::read_head(r.bytes.data() + at, r.bytes.size() - at, head)) {
-            const auto next = at + head.size + static_cast<std::size_t>(head.payload);
-            if (next > offset)
-                break;
-            at = next;
-        }
+        for (std::size_t size = 0; (size = first_frame(k, bytes.substr(at))) != 0 && at + size <= offset;)
+            at += size;
         r.bytes.erase(0, at);
         r.base += at;
     }
 
     std::uint64_t window_, outbox_;
     int sndbuf_;
-    unique_fd epoll_, timer_, listener_;
+    unique_fd epoll_, timer_;
+    std::array<unique_fd, static_cast<std::size_t>(kind::frames) + 1> listeners_; // by what speaks there
     std::deque<session> sessions_;
     std::vector<slot> free_, dead_, blocked_, touched_sessions_;
-    std::vector<run*> touched_runs_;
+    std::vector<std::pair<run*, kind>> touched_runs_;
     std::deque<topic> topics_;
     std::unordered_map<std::string, topic*> topic_by_name_;
     std::vector<topic*> numbered_; // the topics of the command, by number

@@ -22,13 +22,15 @@ from suite.report import Report, order_of
 from suite.servers import KNOWN, Missing, cores
 from suite.works import CORE_SERVERS, DEFAULT, FULL, QUICK, WITH_HISTORY, chosen
 
-LOADED = ["fan-out", "topics", "history", "latency", "connect", "idle", "stuck"]  # with the load generator
+LOADED = ["fan-out", "topics", "dialects", "native", "deflate", "history", "latency", "connect", "idle", "heartbeats",
+          "stuck"]  # with the load generator
 # Programs of their own, and what they are told: of `{repeat}` and `{millis}`.
 ALONE = {
     "transports": ["sessions", "--sessions", "10000"],
     "publish": ["publish", "--repeat", "{repeat}"],
     "churn": ["churn", "--repeat", "{repeat}"],
     "replay": ["replay", "--repeat", "{repeat}"],
+    "udp": ["udp", "--repeat", "{repeat}", "--millis", "{millis}"],
     "group": ["group", "--repetitions", "{repeat}", "--millis", "{millis}"],
     "store": ["store", "--repeat", "{repeat}", "--millis", "{millis}"],
 }

@@ -4,11 +4,13 @@
 // heartbeat; and of which blocks that consists.
 
 #include <pusher/broker.hpp>
+#include <pusher/ext/tls.hpp>
 
 #include "support/heap_watch.hpp"
 #include "support/native.hpp"
 #include "support/options.hpp"
 #include "support/system.hpp"
+#include "support/tls.hpp"
 #include "support/websocket.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -23,6 +25,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -37,6 +40,7 @@ struct kind {
     const char* name;
     bool http;
     bool deflate;
+    bool tls;
     std::string first;      // what a client sends
     std::string_view until; // what it then waits for
 };
@@ -51,12 +55,16 @@ std::vector<kind> kinds() {
         return text;
     };
     return {
-        {"WebSocket", true, false, websocket({}), R"("status":"ok")"},
-        {"WebSocket, permessage-deflate", true, true,
+        {"WebSocket", true, false, false, websocket({}), R"("status":"ok")"},
+        {"WebSocket, permessage-deflate", true, true, false,
          websocket("Sec-WebSocket-Extensions: permessage-deflate\r\n"), R"("status":"ok")"},
-        {"server-sent events", true, false, "GET /events?topic=t0 HTTP/1.1\r\nHost: a\r\n\r\n",
+        {"server-sent events", true, false, false, "GET /events?topic=t0 HTTP/1.1\r\nHost: a\r\n\r\n",
          "text/event-stream"},
-        {"TCP", false, false, native::subscribe_request("t0") + "\n", R"("status":"ok")"},
+        {"TCP", false, false, false, native::subscribe_request("t0") + "\n", R"("status":"ok")"},
+        {"WebSocket, TLS", true, false, true, websocket({}), R"("status":"ok")"},
+        {"server-sent events, TLS", true, false, true, "GET /events?topic=t0 HTTP/1.1\r\nHost: a\r\n\r\n",
+         "text/event-stream"},
+        {"TCP, TLS", false, false, true, native::subscribe_request("t0") + "\n", R"("status":"ok")"},
     };
 }
 
@@ -66,13 +74,18 @@ unique_fd client(const kind& k, std::uint16_t port) {
     unique_fd fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
     const auto at = ipv4(INADDR_LOOPBACK, port);
     check(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), "connect");
-    check(static_cast<int>(::send(fd.get(), k.first.data(), k.first.size(), 0)), "send");
+    std::optional<tls::client> secure; // what it knows of the connection is forgotten afterwards
+    if (k.tls)
+        secure.emplace(fd.get()).send(k.first);
+    else
+        check(static_cast<int>(::send(fd.get(), k.first.data(), k.first.size(), 0)), "send");
     const linger at_once{1, 0}; // so that no port lingers in TIME_WAIT
     ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     std::string in;
     while (in.find(k.until) == in.npos) {
         std::array<char, 1024> room;
-        const auto n = ::recv(fd.get(), room.data(), room.size(), 0);
+        const auto n = secure ? secure->receive(room.data(), room.size())
+                              : ::recv(fd.get(), room.data(), room.size(), 0);
         if (n <= 0)
             throw std::runtime_error("the broker closed a session that was being opened");
         in.append(room.data(), static_cast<std::size_t>(n));
@@ -158,9 +171,15 @@ public:
 
 private:
     std::uint16_t listen() {
-        if (!kind_.http)
-            return broker_.listen(pusher::tcp_params{.listen = {.port = 0}}).port();
+        const auto channel = kind_.tls ? pusher::tls(tls::self_signed()) : pusher::channel_factory();
+        if (!kind_.http) {
+            pusher::tcp_params tcp;
+            tcp.listen.port = 0;
+            tcp.channel = channel;
+            return broker_.listen(tcp).port();
+        }
         pusher::http_params http;
+        http.channel = channel;
         http.listen->port = 0;
         http.deflate.enabled = kind_.deflate;
         return broker_.listen(http).port();
@@ -202,8 +221,9 @@ private:
     unique_fd orders_, answers_;
 };
 
-constexpr const char* usage = "sessions [--sessions N] [--blocks] [--sizes]\n"
+constexpr const char* usage = "sessions [--sessions N] [--secure N] [--blocks] [--sizes]\n"
                               "  --sessions  idle sessions on each transport (10000)\n"
+                              "  --secure    with TLS, whose handshakes take long (a fifth)\n"
                               "  --blocks    also the allocator's blocks, by size\n"
                               "  --sizes     also the sizes of the types that a session consists of\n";
 
@@ -233,12 +253,14 @@ void print_sizes() {
 int main(int argc, char** argv) {
     options given(argc, argv, usage);
     const auto sessions = given.number("--sessions", 10'000);
+    const auto secure = given.number("--secure", (sessions + 4) / 5);
     const bool blocks = given.flag("--blocks");
     const bool sizes = given.flag("--sizes");
     given.done();
     std::printf(
-        "| %llu idle sessions | process growth for each, B | heap, B | blocks |\n|---|---|---|---|\n",
-        static_cast<unsigned long long>(sessions));
+        "| %llu idle sessions, of TLS %llu | process growth for each, B | heap, B | blocks "
+        "|\n|---|---|---|---|\n",
+        static_cast<unsigned long long>(sessions), static_cast<unsigned long long>(secure));
     std::fflush(stdout);
     int failed = 0;
     for (const auto& k : kinds()) {
@@ -246,7 +268,7 @@ int main(int argc, char** argv) {
         const auto child = check(::fork(), "fork");
         if (child == 0) {
             try {
-                measurement(k, sessions).run(blocks);
+                measurement(k, k.tls ? secure : sessions).run(blocks);
                 std::fflush(stdout);
                 ::_exit(0);
             } catch (const std::exception& e) {

@@ -15,8 +15,9 @@ def measure(load, command, work, arguments):
     server_core, load_core = cores()
     try:
         with Server(shlex.split(command) + shlex.split(work.server), server_core) as server:
-            call = [load, "--port", server.port, "--control-port", server.control, "--server-pid", server.pids,
-                    "--dialect", server.dialect or arguments.dialect, *shlex.split(work.load)]
+            dialect = work.dialect or server.dialect or arguments.dialect
+            call = [load, "--port", server.port(dialect), "--control-port", server.control,
+                    "--server-pid", server.pids, "--dialect", dialect, *shlex.split(work.load)]
             if "--mode" not in work.load and "--turns" not in work.load:
                 call += ["--millis", str(arguments.millis)]
             done = subprocess.run(call, capture_output=True, text=True, timeout=TIMEOUT,

@@ -87,9 +87,13 @@ class Server:
         except BaseException:
             self.stop()
             raise
-        self.port = fields.get("sessions", self.control)
+        self.fields = fields
         self.dialect = fields.get("dialect")
         self.pids = fields.get("pids", str(self.process.pid))
+
+    def port(self, dialect):
+        """Where sessions of that dialect go."""
+        return self.fields.get(dialect, self.fields.get("sessions", self.control))
 
     def last_words(self):
         self.errors.seek(0)

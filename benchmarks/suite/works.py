@@ -4,9 +4,9 @@ import dataclasses
 
 QUICK, DEFAULT, FULL = range(3)
 
-# A work's `who`: everybody, or the library beside the limit and the textbook, or the library against itself. Servers
-# that were named on the command line take part in all but the last.
-ALL, CORE, SELF = range(3)
+# A work's `who`: everybody, or the library beside the limit and the textbook, or with and without history, or beside the
+# limit alone, or alone. Servers that were named on the command line take part in the first two.
+ALL, CORE, SELF, LIMIT, ALONE = range(5)
 
 CORE_SERVERS = ("raw", "beast", "pusher")
 WITH_HISTORY = "pusher with history"
@@ -22,10 +22,13 @@ class Work:
     who: int = ALL
     server: str = ""
     once: bool = False  # what does not change from one repetition to the next
+    dialect: str = ""  # if it can only be measured in this one
 
     def takes(self, server, given=()):
         if self.who == SELF:
             return server in ("pusher", WITH_HISTORY)
+        if self.who in (LIMIT, ALONE):
+            return server == "pusher" or server == "raw" and self.who == LIMIT
         return server in given or server != WITH_HISTORY and (self.who == ALL or server in CORE_SERVERS)
 
 
@@ -48,19 +51,39 @@ def topics(name, per_turn, options, tier=FULL, who=CORE):
 
 
 # 2 MB for each session, so that the stuck ones fill the system's buffers and then the server's own.
-def stuck(readers, more):
+def stuck(readers, more, tier=FULL, who=CORE):
     name = f"{readers} readers" + (f" and {more} that never read" if more else "")
-    options = f" --stuck {more} --stuck-rcvbuf 65536 --overflow drop" if more else ""
-    return Work("stuck", "", name, f"--sessions {readers} --rate 60 --turns 240 --bytes 8192{options}", FULL, CORE,
-                "--sndbuf 65536")
+    options = f" --stuck {more} --stuck-rcvbuf 65536 --overflow drop --drain-stuck --patience 2000" if more else ""
+    return Work("stuck", "", name, f"--sessions {readers} --rate 60 --turns 240 --bytes 8192{options}", tier, who,
+                "--sndbuf 65536", once=tier == DEFAULT)
 
 
 def history(name, load, tier=FULL):
     return Work("history", "1000 sessions, 128 B", name, load, tier, SELF)
 
 
+def dialect(name, spoken, tier=DEFAULT):
+    return Work("dialects", "1000 sessions, 128 B, K=32", name, "--per-turn 32", tier, LIMIT, dialect=spoken)
+
+
+# What `raw` has between the two is what the generator needs longer for the native dialect.
+# Frames of the same size: 259 B are what the native dialect has around 128 B, while messages are numbered with four
+# digits, as most of them are.
+def same_size(name, spoken, size):
+    return Work("native", "1000 sessions, K=32", name, f"--per-turn 32 --bytes {size}", DEFAULT, LIMIT, dialect=spoken)
+
+
+def deflate(name, options, server=""):
+    return Work("deflate", "1000 sessions, 1 KiB of JSON, K=32", name,
+                f"--per-turn 32 --bytes 1024 --fill json {options}", DEFAULT, ALONE, server, dialect="raw")
+
+
 WORKS = [
     *fan_out(),
+    dialect("WebSocket, raw", "raw"), dialect("WebSocket, native", "native"),
+    dialect("server-sent events", "events"), dialect("TCP, native", "lines"), dialect("TCP, raw", "frames"),
+    same_size("raw, 259 B", "raw", 259), same_size("native, 128 B", "native", 128),
+    deflate("as it is", ""), deflate("permessage-deflate", "--deflate", "--deflate"),
     topics("each on 10 of 100 topics", 32, "--topics 100 --topics-per-session 10"),
     topics("each on 10 of 100 topics", 256, "--topics 100 --topics-per-session 10", DEFAULT),
     topics("each on all of 100 topics", 32, "--topics 100 --topics-per-session 100"),
@@ -78,6 +101,10 @@ WORKS = [
     Work("idle", "", "one subscription", "--mode idle --sessions 10000", QUICK, once=True),
     Work("idle", "", "11 subscriptions", "--mode idle --sessions 10000 --topics 1000 --topics-per-session 11",
          who=CORE, once=True),
+    # Heartbeats come every 30 seconds, so that each session has one.
+    Work("heartbeats", "", "10000 sessions", "--mode idle --sessions 10000 --watch 33000", DEFAULT, ALONE, once=True,
+         dialect="native"),
+    stuck(960, 40, DEFAULT, ALONE),
     stuck(1000, 0), stuck(1000, 1), stuck(960, 0), stuck(960, 40),
 ]
 
@@ -90,5 +117,5 @@ def chosen(tier, parts):
         if work.part in parts and work.tier <= tier and (key not in works or works[key].who != ALL):
             works[key] = work
     if tier == QUICK:  # for a look at the library: the others take too long
-        return [w if w.who == SELF else dataclasses.replace(w, who=CORE) for w in works.values()]
+        return [w if w.who in (SELF, LIMIT, ALONE) else dataclasses.replace(w, who=CORE) for w in works.values()]
     return list(works.values())

@@ -31,6 +31,27 @@ enum class overflow : unsigned char {
     drop, ///< it loses messages, everybody else is served: for readers that never read
 };
 
+/// What a payload consists of after its stamp.
+enum class fill : unsigned char {
+    letter, ///< `x`
+    json,   ///< objects with numbers, of which the last letter is replaced by `x`
+};
+
+inline std::string filled(fill what, std::size_t bytes) {
+    std::string out;
+    std::uint32_t random = 1;
+    const auto number = [&random](std::uint32_t below) {
+        random = random * 1664525 + 1013904223;
+        return std::to_string((random >> 8) % below);
+    };
+    while (what == fill::json && out.size() < bytes)
+        out += R"({"symbol":"S)" + number(1000) + R"(","bid":)" + number(100) + '.' + number(100) +
+               R"(,"ask":)" + number(100) + '.' + number(100) + R"(,"size":)" + number(10000) + R"(},)";
+    out.resize(bytes, 'x');
+    out.back() = 'x';
+    return out;
+}
+
 /// The fields of a `publish` command.
 struct publish_order {
     std::uint64_t topics = 1;   ///< message i goes to topic `t<i mod topics>`
@@ -41,6 +62,7 @@ struct publish_order {
     std::uint64_t rate = 0;     ///< turns per second; 0: as fast as flow control allows
     bench::stamp stamp = bench::stamp::binary;
     bench::overflow overflow = bench::overflow::wait;
+    bench::fill fill = bench::fill::letter;
 };
 
 inline std::string to_line(const publish_order& order) {
@@ -48,7 +70,8 @@ inline std::string to_line(const publish_order& order) {
     return "publish" + field(" topics=", order.topics) + field(" per_turn=", order.per_turn) +
            field(" bytes=", order.bytes) + field(" turns=", order.turns) + field(" millis=", order.millis) +
            field(" rate=", order.rate) + " stamp=" + (order.stamp == stamp::hex ? "hex" : "binary") +
-           " overflow=" + (order.overflow == overflow::drop ? "drop" : "wait");
+           " overflow=" + (order.overflow == overflow::drop ? "drop" : "wait") +
+           (order.fill == fill::json ? " fill=json" : "");
 }
 
 /// The value of `name=value` in a line of space separated fields; empty if there is none.
@@ -85,6 +108,7 @@ inline std::optional<publish_order> parse_publish(std::string_view line) noexcep
     read("millis", order.millis);
     read("rate", order.rate);
     order.stamp = field_of(line, "stamp") == "hex" ? stamp::hex : stamp::binary;
+    order.fill = field_of(line, "fill") == "json" ? fill::json : fill::letter;
     order.overflow = field_of(line, "overflow") == "drop" ? overflow::drop : overflow::wait;
     if (order.topics == 0 || order.per_turn == 0 || (order.turns == 0 && order.millis == 0) ||
         order.bytes < stamp_size(order.stamp) || order.bytes > max_message_size)
@@ -97,7 +121,7 @@ class publish_job {
 public:
     explicit publish_job(const publish_order& order)
         : order_(order),
-          payload_(order.bytes, 'x'),
+          payload_(filled(order.fill, order.bytes)),
           start_(steady_ns()) {}
 
     [[nodiscard]] const publish_order& order() const noexcept { return order_; }
@@ -162,9 +186,15 @@ inline std::string count_line(std::uint64_t sessions, std::uint64_t subscription
     return "count sessions=" + std::to_string(sessions) + " subscriptions=" + std::to_string(subscriptions);
 }
 
-/// What every server prints once it accepts connections.
-inline void announce(std::uint16_t port) {
-    std::printf("listening 127.0.0.1:%u\n", unsigned{port});
+/// What every server prints once it accepts connections: the port for HTTP, and those for the dialects on TCP
+/// itself if it has them.
+inline void announce(std::uint16_t port, std::uint16_t lines = 0, std::uint16_t frames = 0) {
+    std::printf("listening 127.0.0.1:%u", unsigned{port});
+    if (lines != 0)
+        std::printf(" lines=%u", unsigned{lines});
+    if (frames != 0)
+        std::printf(" frames=%u", unsigned{frames});
+    std::puts("");
     std::fflush(stdout);
 }
 

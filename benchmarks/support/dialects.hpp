@@ -140,7 +140,7 @@ private:
 };
 
 /// The library's own.
-class native final : public json {
+class native : public json {
 public:
     native() : json(R"("payload":")") {}
     std::string target(const topic_names&) const override { return "/ws"; }
@@ -150,7 +150,11 @@ public:
             out += message(bench::native::subscribe_request(name));
         return out;
     }
-    step next(std::string_view input, unsigned char, std::string&) override {
+    step next(std::string_view input, unsigned char, std::string&) override { return object(input); }
+
+protected:
+    /// One object.
+    step object(std::string_view input) noexcept {
         if (auto found = payload(input); found.what != step::incomplete) {
             found.used = input.size();
             return found;
@@ -160,6 +164,106 @@ public:
         if (has(input, R"("gap")"))
             return whole(step::gap, input, number_after(input, R"("count")"));
         return whole(has(input, R"("status":"fail")") ? step::refused : step::bad, input);
+    }
+};
+
+/// The same on TCP itself, an object in each line.
+class lines final : public native {
+public:
+    std::string target(const topic_names&) const override { return {}; }
+    std::string hello(const topic_names& topics) const override {
+        std::string out;
+        for (const auto& name : topics)
+            (out += bench::native::subscribe_request(name)) += '\n';
+        return out;
+    }
+    step next(std::string_view input, unsigned char, std::string&) override {
+        const auto end = input.find('\n');
+        if (end == input.npos)
+            return {};
+        auto found = object(input.substr(0, end));
+        found.used = end + 1;
+        return found;
+    }
+};
+
+/// Server-sent events: a payload as it is, or on several topics a push of the native dialect.
+class events final : public json {
+public:
+    events() : json(R"("payload":")") {}
+    std::string target(const topic_names&) const override { return {}; }
+    std::string hello(const topic_names& topics) const override {
+        std::string out = "GET /events";
+        for (const auto& name : topics)
+            out += (out.ends_with("/events") ? "?topic=" : "&topic=") + name;
+        return out + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    }
+    std::size_t confirmed(std::size_t) const noexcept override { return 1; }
+    step next(std::string_view input, unsigned char, std::string&) override {
+        if (input.starts_with("HTTP/"))
+            return response(input);
+        const auto end = input.find("\n\n");
+        if (end == input.npos)
+            return {};
+        static constexpr std::string_view label = "event: message\ndata: ";
+        const auto event = input.substr(0, end);
+        auto found = whole(step::bad, event);
+        if (event.starts_with(label) && event.size() == label.size() + bytes_)
+            found = {step::delivery, 0, event.substr(label.size()), 0};
+        else if (event.starts_with(label))
+            found = payload(event);
+        else if (event.starts_with("event: pusher.gap\n"))
+            found = whole(step::gap, event, number_after(event, R"("count")"));
+        else if (event.starts_with(':'))
+            found = whole(step::other, event);
+        if (found.what == step::incomplete)
+            found.what = step::bad; // of another size, and no envelope
+        found.used = end + 2;
+        return found;
+    }
+
+private:
+    static step response(std::string_view input) noexcept {
+        const auto end = input.find("\r\n\r\n");
+        if (end == input.npos)
+            return {};
+        const bool good = input.starts_with("HTTP/1.1 200 ") &&
+                          has(input.substr(0, end), "Content-Type: text/event-stream");
+        return {good ? step::subscribed : step::refused, end + 4, {}, 1};
+    }
+};
+
+/// The raw dialect on TCP itself: payloads behind their length.
+class frames final : public dialect {
+public:
+    std::string hello(const topic_names& topics) const override {
+        std::string query;
+        for (const auto& name : topics)
+            query += (query.empty() ? "topic=" : "&topic=") + name;
+        std::string out(4, '\0');
+        for (std::size_t i = 0; i != 4; ++i)
+            out[i] = static_cast<char>(query.size() >> (24 - 8 * i));
+        return out + query;
+    }
+    std::size_t confirmed(std::size_t) const noexcept override { return 0; }
+    step next(std::string_view input, unsigned char, std::string&) override {
+        if (input.size() < 4)
+            return {};
+        std::size_t size = 0;
+        for (std::size_t i = 0; i != 4; ++i)
+            size = size << 8 | static_cast<unsigned char>(input[i]);
+        const bool told = (size >> 31) != 0; // of the dialect, and no payload
+        size &= 0x7FFF'FFFF;
+        if (size > max_message_size)
+            return {step::bad, input.size(), {}, 0};
+        if (input.size() < 4 + size)
+            return {};
+        const auto text = input.substr(4, size);
+        if (!told)
+            return {step::delivery, 4 + size, text, 0};
+        if (has(text, R"("gap")"))
+            return {step::gap, 4 + size, {}, number_after(text, R"("count")")};
+        return {size == 0 ? step::other : step::bad, 4 + size, {}, 0};
     }
 };
 
@@ -472,6 +576,12 @@ inline std::unique_ptr<dialect> make_dialect(std::string_view name) {
         return std::make_unique<dialects::raw>();
     if (name == "native")
         return std::make_unique<dialects::native>();
+    if (name == "events")
+        return std::make_unique<dialects::events>();
+    if (name == "lines")
+        return std::make_unique<dialects::lines>();
+    if (name == "frames")
+        return std::make_unique<dialects::frames>();
     if (name == "faye")
         return std::make_unique<dialects::faye>();
     if (name == "socketio")

@@ -4,6 +4,7 @@
 #include "control.hpp"
 #include "dialects.hpp"
 #include "histogram.hpp"
+#include "inflater.hpp"
 #include "system.hpp"
 #include "websocket.hpp"
 
@@ -37,6 +38,7 @@ struct fleet_params {
     std::uint64_t per_session = 1; ///< topics that each session subscribes to
     bool block = false;            ///< session i takes the i-th block of topics, else a random choice
     std::uint64_t sources = 0;     ///< local addresses 127.0.1.1 and so on; 0: the system's choice
+    bool deflate = false;          ///< WebSockets agree to permessage-deflate
     int rcvbuf = 0;
     int stuck_rcvbuf = 0;
     int patience_ms = 5000; ///< how long nothing may come before it is given up
@@ -50,6 +52,7 @@ struct tally {
     std::uint64_t foreign = 0;   ///< of a topic that was not subscribed to
     std::uint64_t bad = 0;       ///< wrong length or content
     std::uint64_t closed = 0;    ///< sessions that the server closed
+    std::uint64_t bytes = 0;     ///< of all that came, framing included
     std::uint64_t expected = 0;
 
     [[nodiscard]] bool complete() const noexcept { return received + announced >= expected; }
@@ -112,6 +115,8 @@ public:
         while (ready_ != count) {
             while (clients_.size() - from != count && clients_.size() - from - ready_ < max_handshakes)
                 add();
+            if (ready_ == count)
+                break; // nobody has to be heard of
             if (!pump(params_.patience_ms))
                 throw std::runtime_error("no answer to a handshake");
             if (lost_ != 0)
@@ -188,6 +193,18 @@ public:
         return result;
     }
 
+    /// Answers what is asked of sessions that do nothing.
+    void idle(std::uint64_t millis) {
+        const auto until = steady_ns() + millis * 1'000'000U;
+        for (auto now = steady_ns(); now < until; now = steady_ns())
+            pump(static_cast<int>((until - now) / 1'000'000U) + 1);
+        if (lost_ != 0)
+            throw std::runtime_error("the server closed a session that was idle");
+    }
+
+    /// Pings that have come.
+    [[nodiscard]] std::uint64_t pings() const noexcept { return pings_; }
+
     /// Lets the stuck sessions read at last, until all is there or nothing comes any more.
     void drain_stuck(run_result& result) {
         for (std::size_t i = 0; i != clients_.size(); ++i)
@@ -213,6 +230,7 @@ private:
         bool stuck = false;
         bool plain = false;   // no WebSocket
         bool split = false;   // inside a fragmented message
+        bool packed = false;  // that is compressed
         std::string partial;  // a frame's beginning
         std::string assembly; // of a fragmented message
     };
@@ -261,12 +279,15 @@ private:
         set_option(c.fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
     }
 
-    static void upgrade(const client& c, const std::string& target) {
+    static void upgrade(const client& c, const std::string& target, bool deflate = false) {
         send(
             c, "GET " + target +
                    " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    "Sec-WebSocket-Key: " +
-                   std::string(websocket::client_key) + "\r\nSec-WebSocket-Version: 13\r\n\r\n");
+                   std::string(websocket::client_key) + "\r\nSec-WebSocket-Version: 13\r\n" +
+                   (deflate ? "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n"
+                            : "") +
+                   "\r\n");
     }
 
     void add() {
@@ -281,7 +302,7 @@ private:
         watch(c, i);
         const auto names = names_of(c);
         if (const auto target = dialect_->target(names); !target.empty()) {
-            upgrade(c, target);
+            upgrade(c, target, params_.deflate);
         } else {
             c.plain = true;
             begin(c, i, names);
@@ -355,6 +376,8 @@ private:
             c.fd.reset();
             return;
         }
+        if (key != control_key)
+            tallies_[c.stuck].bytes += static_cast<std::uint64_t>(n);
         if (order_.rate != 0)
             now_ns_ = steady_ns();
         const std::string_view input(buffer_.data(), kept + static_cast<std::size_t>(n));
@@ -377,6 +400,9 @@ private:
             if (!input.starts_with("HTTP/1.1 101 ") ||
                 input.substr(0, end).find(websocket::client_answer) == input.npos)
                 throw std::runtime_error("no upgrade: " + std::string(input.substr(0, end)));
+            if (key != control_key && params_.deflate &&
+                input.substr(0, end).find("permessage-deflate") == input.npos)
+                throw std::runtime_error("the server does not compress");
             shaken(c, key);
         }
         websocket::frame_head head;
@@ -422,16 +448,19 @@ private:
     void frame(client& c, std::uint64_t key, const websocket::frame_head& head, std::string_view payload) {
         if (head.code <= websocket::binary) {
             if (head.last && !c.split)
-                return message(c, key, head.code, payload);
-            if (!c.split)
+                return message(c, key, head.code, payload, head.compressed);
+            if (!c.split) {
                 c.assembly.assign(1, static_cast<char>(head.code));
+                c.packed = head.compressed;
+            }
             c.split = !head.last;
             c.assembly += payload;
             if (head.last)
                 message(
-                    c, key, static_cast<unsigned char>(c.assembly[0]),
-                    std::string_view(c.assembly).substr(1));
+                    c, key, static_cast<unsigned char>(c.assembly[0]), std::string_view(c.assembly).substr(1),
+                    c.packed);
         } else if (head.code == websocket::ping) {
+            ++pings_;
             std::string pong;
             websocket::append_frame(pong, websocket::pong, payload, true);
             send(c, pong);
@@ -439,7 +468,15 @@ private:
         // A close frame is followed by the end of the stream, which is what counts.
     }
 
-    void message(client& c, std::uint64_t key, unsigned char code, std::string_view text) {
+    void message(client& c, std::uint64_t key, unsigned char code, std::string_view text, bool packed) {
+        if (packed) {
+            const auto plain = params_.deflate ? inflate_(text) : std::nullopt;
+            if (!plain) {
+                ++tallies_[c.stuck].bad;
+                return;
+            }
+            text = *plain;
+        }
         if (key == control_key)
             answers_.emplace_back(text);
         else if (listen(c, key, text, code) != text.size())
@@ -584,6 +621,8 @@ private:
     std::uint64_t ready_ = 0;
     std::uint64_t lost_ = 0; // sessions that the server closed
     std::uint64_t now_ns_ = 0, first_ns_ = 0, last_ns_ = 0;
+    std::uint64_t pings_ = 0;
+    inflater inflate_;
     bool delivered_ = false;
 };
 

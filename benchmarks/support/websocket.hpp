@@ -24,6 +24,7 @@ struct frame_head {
     unsigned char code = 0;
     bool last = false;
     bool masked = false;
+    bool compressed = false;
     std::array<unsigned char, 4> mask{};
 };
 
@@ -34,6 +35,7 @@ inline bool read_head(const char* at, std::size_t available, frame_head& head) n
     const auto byte = [at](std::size_t i) { return static_cast<unsigned char>(at[i]); };
     head.code = byte(0) & 0x0F;
     head.last = (byte(0) & 0x80) != 0;
+    head.compressed = (byte(0) & 0x40) != 0;
     head.masked = (byte(1) & 0x80) != 0;
     const auto length = byte(1) & 0x7FU;
     const std::size_t extra = length == 126 ? 2 : length == 127 ? 8 : 0;
