@@ -24,6 +24,7 @@ FLOORS = [
     ("pusher/impl/*", 6),               # long bodies of the broker's operations
     ("pusher/backplane.hpp", 6),        # how brokers reach each other
     ("pusher/detail/local_backplane.hpp", 6),
+    ("pusher/detail/relayed_content.hpp", 6),
     ("pusher/detail/relay.hpp", 6),
     ("pusher/broker*.hpp", 6),          # the broker and what only it can give
     ("pusher/listener*", 6),

@@ -1,7 +1,6 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/backplane.hpp>
 #include <pusher/message.hpp>
 #include <pusher/publish_options.hpp>
 
@@ -32,18 +31,6 @@ inline void set_content(message::fields& f, std::string_view payload, const publ
     message::fields f;
     set_content(f, payload, o);
     return f;
-}
-
-[[nodiscard]] inline message::fields content_of(const relayed& r) noexcept {
-    return content_of(r.payload, {r.type, r.key, r.id, r.headers});
-}
-
-inline void set_content(relayed& r, const message::fields& content) noexcept {
-    r.type = content.type;
-    r.key = content.key;
-    r.id = content.id;
-    r.payload = content.payload;
-    r.headers = content.headers;
 }
 
 } // namespace pusher::inline v0::detail

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <pusher/detail/local_backplane.hpp>
-#include <pusher/detail/message_content.hpp>
 #include <pusher/detail/random_bits.hpp>
+#include <pusher/detail/relayed_content.hpp>
 
 #include <boost/asio/post.hpp>
 

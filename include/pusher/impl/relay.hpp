@@ -1,8 +1,8 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/detail/message_content.hpp>
 #include <pusher/detail/relay.hpp>
+#include <pusher/detail/relayed_content.hpp>
 
 #include <algorithm>
 #include <bit>
