@@ -11,11 +11,13 @@ from suite.report import show, table
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BASELINE = "a server of Beast alone"
-# With the bodies compiled in, as where nothing else is linked.
+# With the bodies compiled in, as where nothing else is linked; or compiled before, once for all that is linked.
 WITH_BODIES = ["-include", "pusher/src.hpp"]
+APART = ["-DPUSHER_SEPARATE_COMPILATION", "-DBOOST_ASIO_SEPARATE_COMPILATION", "-DBOOST_BEAST_SEPARATE_COMPILATION"]
 PROGRAMS = {
     BASELINE: ("benchmarks/compile/beast_server.cpp", []),
     "pusher, as much in examples/3_websocket": ("examples/3_websocket.cpp", WITH_BODIES),
+    "the same, `pusher/src.hpp` compiled before": ("examples/3_websocket.cpp", APART),
     "pusher, the program in README.md": ("README.md", []),
 }
 
@@ -46,22 +48,34 @@ def print_compiling(repeat):
         return True
     seconds, sizes = {}, {}
     with tempfile.TemporaryDirectory() as folder:
+        bodies = os.path.join(folder, "bodies.o")
+
+        def compile_to(out, *what):
+            done = subprocess.run([cxx, "-std=c++20", "-O2", "-I", os.path.join(ROOT, "include"), *what,
+                                   "-o", out, "-pthread"], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return True
+            error = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+            print(f"Failed: compile, {what[-1]}: {error}\n")
+            return False
+
+        source = os.path.join(folder, "bodies.cpp")
+        with open(source, "w", encoding="utf-8") as text:
+            text.write("#include <pusher/src.hpp>\n")
+        if not compile_to(bodies, *APART, "-c", source):
+            return False
         for _ in range(repeat):
             for name, (file, flags) in PROGRAMS.items():
                 source = source_of(file, folder)
                 out = os.path.join(folder, "program")
                 begin = time.monotonic()
-                done = subprocess.run([cxx, "-std=c++20", "-O2", "-I", os.path.join(ROOT, "include"), *flags, source,
-                                       "-o", out, "-pthread"], capture_output=True, text=True, check=False)
-                took = time.monotonic() - begin
-                if done.returncode != 0:
-                    error = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
-                    print(f"Failed: compile, {name}: {error}\n")
+                if not compile_to(out, *flags, *([bodies] if flags is APART else []), source):
                     return False
+                took = time.monotonic() - begin
                 seconds.setdefault(name, []).append(took)
                 subprocess.run(["strip", out], check=False)
                 sizes[name] = os.path.getsize(out)
-    print(f"**Compile time and size of small programs** ({os.path.basename(cxx)} -O2, header-only, stripped)\n")
+    print(f"**Compile time and size of small programs** ({os.path.basename(cxx)} -O2, compiled and linked, stripped)\n")
     rows = []
     for name, times in seconds.items():
         ratio = statistics.median([a / b for a, b in zip(times, seconds[BASELINE])])
