@@ -20,6 +20,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 // Every call to the system that the broker makes fails once, on each transport over sockets.
@@ -435,6 +436,26 @@ ssize_t sendmsg(int fd, const msghdr* from, int flags) {
     if (fails(test::socket_call::write))
         return -1;
     return ::syscall(SYS_sendmsg, fd, from, flags);
+}
+
+/// As the kernel has it: what fails with some already sent is told when it is tried again.
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+    static thread_local int untold = 0;
+    if (const int error = std::exchange(untold, 0)) {
+        errno = error;
+        return -1;
+    }
+    for (unsigned i = 0; i != count; ++i) {
+        const auto sent = sendmsg(fd, &messages[i].msg_hdr, flags);
+        if (sent < 0 && i == 0)
+            return -1;
+        if (sent < 0) {
+            untold = errno;
+            return static_cast<int>(i);
+        }
+        messages[i].msg_len = static_cast<unsigned>(sent);
+    }
+    return static_cast<int>(count);
 }
 
 } // extern "C"

@@ -94,7 +94,7 @@ udp_listener::challenge(const endpoint& to, std::size_t drawn_by, bool known, st
     challenge_.clear();
     append_native_challenge(challenge_, cookie);
     if (known || challenge_.size() <= drawn_by)
-        port_->send(to, challenge_, nullptr);
+        port_->send(to, challenge_);
 }
 
 } // namespace pusher::inline v0

@@ -22,9 +22,11 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace pusher::inline v0 {
 
@@ -76,15 +78,30 @@ public:
     void add(const endpoint& peer, udp_link& l) { peers_.emplace(peer, &l); }
     void remove(const endpoint& peer, udp_link& l) noexcept;
 
-    enum class outcome : std::uint8_t {
-        sent,
-        refused, ///< by the network: it can never go
-        blocked  ///< `at_writable` of the link follows
-    };
-    outcome send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept;
+    /// Sends one datagram, if that can be done at once.
+    void send(const endpoint& to, std::string_view datagram) noexcept;
+    /// Sends datagrams of one link, one after the other, until the socket takes no more: then its
+    /// `at_writable` follows.
+    /// \param ends where each ends in `bytes`; the empty ones are passed over.
+    /// \param refused gets the places of those that the network refuses, which can never go.
+    /// \return how many are done with
+    std::size_t send(
+        const endpoint& to, std::span<const char> bytes, std::span<const std::uint32_t> ends, udp_link& waits,
+        std::vector<std::uint32_t>& refused) noexcept;
 
 private:
     static constexpr int datagrams_per_turn = 64;
+
+    static constexpr std::size_t most_at_once = 64;
+
+    struct attempt {
+        std::size_t sent;
+        error_code error; ///< of the first that was not, if it was tried
+    };
+    /// \param ends of at least one and not more than `most_at_once`, none of them empty.
+    attempt try_send(
+        const endpoint& to, std::span<const char> bytes, std::size_t begin,
+        std::span<const std::uint32_t> ends) noexcept;
 
     void wait_to_read();
 

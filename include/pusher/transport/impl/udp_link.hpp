@@ -4,6 +4,11 @@
 #include <pusher/transport/share_port.hpp>
 #include <pusher/transport/udp_link.hpp>
 
+#if defined(__linux__)
+#include <cerrno>
+#include <sys/socket.h>
+#endif
+
 namespace pusher::inline v0 {
 
 namespace detail {
@@ -103,24 +108,12 @@ PUSHER_DECL void udp_link::received(std::string_view text) {
 
 PUSHER_DECL std::size_t
 udp_link::write(std::span<const char> bytes, std::span<const std::uint32_t> ends) noexcept {
-    using outcome = detail::udp_port::outcome;
     refused_.clear();
     if (blocked_ || closed_)
         return 0;
-    std::size_t begin = 0;
-    for (std::uint32_t i = 0; i != ends.size(); ++i) {
-        const auto went = ends[i] == begin
-                              ? outcome::sent
-                              : port_->send(peer_, {bytes.data() + begin, ends[i] - begin}, this);
-        if (went == outcome::blocked) {
-            blocked_ = true;
-            return begin;
-        }
-        if (went == outcome::refused)
-            refused_.push_back(i);
-        begin = ends[i];
-    }
-    return begin;
+    const auto done = port_->send(peer_, bytes, ends, *this, refused_);
+    blocked_ = done != ends.size();
+    return done == 0 ? 0 : ends[done - 1];
 }
 
 PUSHER_DECL void udp_link::writable() {
@@ -143,7 +136,7 @@ PUSHER_DECL void udp_link::close(const close_reason& reason, std::optional<std::
         return;
     std::string goodbye;
     append_native_close(goodbye, reason, retry);
-    port_->send(peer_, goodbye, nullptr);
+    port_->send(peer_, goodbye);
     leave();
     // Not from inside: whoever closes is not done yet.
     reason_ = reason;
@@ -182,20 +175,74 @@ PUSHER_DECL void detail::udp_port::remove(const endpoint& peer, udp_link& l) noe
         close();
 }
 
-PUSHER_DECL detail::udp_port::outcome
-detail::udp_port::send(const endpoint& to, std::string_view datagram, udp_link* waits) noexcept {
+PUSHER_DECL void detail::udp_port::send(const endpoint& to, std::string_view datagram) noexcept {
+    const auto end = static_cast<std::uint32_t>(datagram.size());
+    try_send(to, datagram, 0, {&end, 1}); // nobody waits for it
+}
+
+PUSHER_DECL std::size_t detail::udp_port::send(
+    const endpoint& to, std::span<const char> bytes, std::span<const std::uint32_t> ends, udp_link& waits,
+    std::vector<std::uint32_t>& refused) noexcept {
+    std::size_t done = 0;
     // Once it takes no more, nobody else needs to try.
-    if (!waits_to_write_ || !waits) {
-        error_code ec;
-        socket_.send_to(boost::asio::buffer(datagram.data(), datagram.size()), to, 0, ec);
-        if (ec != boost::asio::error::would_block && ec != boost::asio::error::try_again &&
-            ec != boost::asio::error::no_buffer_space)
-            return ec ? outcome::refused : outcome::sent;
+    while (done != ends.size() && !waits_to_write_) {
+        const std::size_t begin = done == 0 ? 0 : ends[done - 1];
+        auto next = done;
+        for (auto at = begin; next != ends.size() && next - done != most_at_once && ends[next] != at; ++next)
+            at = ends[next];
+        if (next == done) { // an empty one
+            ++done;
+            continue;
+        }
+        const auto went = try_send(to, bytes, begin, ends.subspan(done, next - done));
+        done += went.sent;
+        if (went.error == boost::asio::error::would_block || went.error == boost::asio::error::try_again ||
+            went.error == boost::asio::error::no_buffer_space)
+            break;
+        if (went.error)
+            refused.push_back(static_cast<std::uint32_t>(done++));
     }
-    if (waits && !waits->is_linked())
-        blocked_.push_back(*waits);
+    if (done == ends.size())
+        return done;
+    if (udp_waiter& waiter = waits; !waiter.is_linked())
+        blocked_.push_back(waiter);
     wait_to_write();
-    return outcome::blocked;
+    return done;
+}
+
+PUSHER_DECL detail::udp_port::attempt detail::udp_port::try_send(
+    const endpoint& to, std::span<const char> bytes, std::size_t begin,
+    std::span<const std::uint32_t> ends) noexcept {
+    error_code ec;
+#if defined(__linux__)
+    // Several in one system call, which is a good part of what a small one costs.
+    if (ends.size() > 1) {
+        std::array<::mmsghdr, most_at_once> messages;
+        std::array<::iovec, most_at_once> parts;
+        for (std::size_t i = 0; i != ends.size(); ++i) {
+            parts[i] = {const_cast<char*>(bytes.data()) + begin, ends[i] - begin};
+            begin = ends[i];
+            messages[i] = {};
+            auto& head = messages[i].msg_hdr;
+            head.msg_name = const_cast<void*>(static_cast<const void*>(to.data()));
+            head.msg_namelen = static_cast<::socklen_t>(to.size());
+            head.msg_iov = &parts[i];
+            head.msg_iovlen = 1;
+        }
+        const auto count = static_cast<unsigned>(ends.size());
+        const int sent = ::sendmmsg(socket_.native_handle(), messages.data(), count, MSG_NOSIGNAL);
+        if (sent < 0)
+            ec.assign(errno, boost::asio::error::get_system_category());
+        return {sent < 0 ? 0 : static_cast<std::size_t>(sent), ec};
+    }
+#endif
+    std::size_t sent = 0;
+    for (; sent != ends.size(); begin = ends[sent], ++sent) {
+        socket_.send_to(boost::asio::buffer(bytes.data() + begin, ends[sent] - begin), to, 0, ec);
+        if (ec)
+            break;
+    }
+    return {sent, ec};
 }
 
 PUSHER_DECL void detail::udp_port::wait_to_write() noexcept {
