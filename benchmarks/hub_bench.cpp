@@ -4,6 +4,7 @@
 // `/ws`, raw on `/raw`, server-sent events on `/events`; both dialects on TCP; and the control connection.
 
 #include <pusher/broker.hpp>
+#include <pusher/dialect/websocket_decoder.hpp>
 
 #include "support/control.hpp"
 #include "support/options.hpp"

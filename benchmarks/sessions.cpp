@@ -5,6 +5,10 @@
 
 #include <pusher/broker.hpp>
 #include <pusher/ext/tls.hpp>
+#include <pusher/transport/line_link.hpp>
+#include <pusher/transport/sse_link.hpp>
+#include <pusher/transport/stream_link.hpp>
+#include <pusher/transport/websocket_link.hpp>
 
 #include "support/heap_watch.hpp"
 #include "support/native.hpp"
