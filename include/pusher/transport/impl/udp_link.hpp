@@ -4,10 +4,8 @@
 #include <pusher/transport/share_port.hpp>
 #include <pusher/transport/udp_link.hpp>
 
-#if defined(__linux__)
+#include <array>
 #include <cerrno>
-#include <sys/socket.h>
-#endif
 
 namespace pusher::inline v0 {
 
