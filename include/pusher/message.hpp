@@ -42,7 +42,7 @@ using wall_clock = wall_time (*)();
 class pinned_message;
 
 namespace detail {
-class new_message;
+struct message_access;
 } // namespace detail
 
 /// What a subscriber receives: a view of one published message.
@@ -113,7 +113,7 @@ public:
     [[nodiscard]] pinned_message pin() const;
 
 private:
-    friend class detail::new_message;
+    friend struct detail::message_access;
     message() noexcept = default;
 
     mutable fields f_; // mutable for the clock that is read late
@@ -121,14 +121,11 @@ private:
 
 namespace detail {
 
-/// A message whose fields are written in place, before anybody sees it.
-class new_message {
-public:
-    [[nodiscard]] message::fields& fields() noexcept { return message_.f_; }
-    [[nodiscard]] const message& get() const noexcept { return message_; }
-
-private:
-    message message_;
+/// Messages whose fields are written where they stay: a copy of what was just written, in other pieces,
+/// stalls for longer than all the rest of a publish takes.
+struct message_access {
+    [[nodiscard]] static message make() noexcept { return message(); }
+    [[nodiscard]] static message::fields& fields(message& m) noexcept { return m.f_; }
 };
 
 } // namespace detail

@@ -58,20 +58,20 @@ packed_sizes<Small> pack(std::string& out, const message::fields& content) {
 
 /// Views of what `pack` has written at the beginning of `bytes`. \param headers where those are kept
 template <class Small>
-[[nodiscard]] message::fields
-unpack(std::string_view bytes, const packed_sizes<Small>& sizes, std::vector<header>& headers) {
+void unpack(
+    std::string_view bytes, const packed_sizes<Small>& sizes, message::fields& content,
+    std::vector<header>& headers) {
     const auto take = [](std::string_view& from, std::size_t n) {
         const auto part = from.substr(0, n);
         from.remove_prefix(n);
         return part;
     };
-    message::fields content;
     content.type = take(bytes, sizes.type);
     content.key = take(bytes, sizes.key);
     content.id = take(bytes, sizes.id);
     content.payload = take(bytes, sizes.payload);
     if (sizes.headers == 0)
-        return content;
+        return;
     const auto size = [](std::string_view four) {
         std::size_t n = 0;
         for (const char c : four)
@@ -85,7 +85,6 @@ unpack(std::string_view bytes, const packed_sizes<Small>& sizes, std::vector<hea
         headers.push_back({name, take(left, size(both.substr(4)))});
     }
     content.headers = headers;
-    return content;
 }
 
 } // namespace pusher::inline v0::detail

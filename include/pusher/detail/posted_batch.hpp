@@ -39,7 +39,8 @@ public:
         std::vector<header> headers;
         for (const auto& e : entries_) {
             const auto all = std::string_view(bytes_).substr(e.begin);
-            const auto m = unpack(all.substr(e.topic_size), e.sizes, headers);
+            message::fields m;
+            unpack(all.substr(e.topic_size), e.sizes, m, headers);
             f(all.substr(0, e.topic_size), m.payload,
               publish_options{m.type, m.key, m.id, m.headers, e.ttl, e.publisher});
         }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pusher/detail/session.hpp>
+#include <pusher/detail/shared_text.hpp>
 #include <pusher/dialect/raw_query.hpp>
 
 #include <cstddef>
@@ -38,8 +39,8 @@ public:
     bool paused = false; ///< for publishes that wait for the store
     std::uint32_t waiting = 0;
     std::unique_ptr<beginning> begins;
-    std::string publish; ///< topic of what it sends; empty: it only receives
-    std::string publish_type;
+    shared_text publish; ///< topic of what it sends; empty: it only receives
+    shared_text publish_type;
 };
 
 using raw_session_ptr = boost::intrusive_ptr<raw_session>;

@@ -158,7 +158,9 @@ public:
         std::size_t i, std::uint64_t sequence_epoch, std::vector<header>& headers,
         bool redelivered = false) const {
         const auto& e = entries_[i];
-        auto m = unpack(std::string_view(bytes_).substr(e.begin), e.sizes, headers);
+        auto made = message_access::make();
+        auto& m = message_access::fields(made);
+        unpack(std::string_view(bytes_).substr(e.begin), e.sizes, m, headers);
         m.topic = topic_.view();
         m.sequence = e.sequence;
         m.sequence_epoch = sequence_epoch;
@@ -168,7 +170,7 @@ public:
         if (i < ttls_.size())
             m.ttl = ttls_[i];
         m.redelivered = redelivered;
-        return message(m);
+        return made;
     }
 
     /// The frames of all messages so far, encoded now if they are not yet.

@@ -33,7 +33,9 @@ PUSHER_DECL relayed relay_batch::view(std::size_t i, std::vector<header>& header
     auto rest = std::string_view(bytes_).substr(e.begin);
     r.topic = rest.substr(0, e.topic_size);
     r.uid = rest.substr(e.topic_size, e.uid_size);
-    set_content(r, unpack(rest.substr(std::size_t{e.topic_size} + e.uid_size), e.sizes, headers));
+    message::fields content;
+    unpack(rest.substr(std::size_t{e.topic_size} + e.uid_size), e.sizes, content, headers);
+    set_content(r, content);
     return r;
 }
 

@@ -142,8 +142,10 @@ PUSHER_DECL void broker_core::subscribe_raw(detail::raw_session& s) {
         if (s.state != detail::session::phase::open)
             return; // an observer has ended it
     }
-    s.publish = q.publish;
-    s.publish_type = q.publish_type;
+    if (!q.publish.empty())
+        s.publish = detail::shared_text(q.publish);
+    if (!q.publish_type.empty())
+        s.publish_type = detail::shared_text(q.publish_type);
     s.begun = true;
     if (!std::exchange(s.answering, false))
         return;
@@ -161,7 +163,7 @@ PUSHER_DECL bool broker_core::publish_raw(detail::raw_session& s, std::string_vi
     if (s.publish.empty())
         return refuse_raw(s, errc::unsupported, "this connection has not asked to publish"), false;
     publish_options o;
-    o.type = s.publish_type;
+    o.type = s.publish_type.view();
     o.publisher = s.id;
     const detail::raw_session_ptr keep(&s); // a handler may kick it
     const auto became = [this, keep](const receipt& got) {
@@ -177,7 +179,7 @@ PUSHER_DECL bool broker_core::publish_raw(detail::raw_session& s, std::string_vi
         if (may_read(*keep))
             keep->link->resume();
     };
-    const auto got = publish_then(s.publish, payload, o, nullptr, false, became);
+    const auto got = publish_then(s.publish.view(), payload, o, nullptr, false, became);
     if (got.error)
         return refuse_raw(s, got.error), false;
     if (!got.pending)

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <pusher/config.hpp>
+#include <pusher/detail/plain_allocator.hpp>
 #include <pusher/transport/channel.hpp>
 #include <pusher/transport/services.hpp>
 #include <pusher/transport/socket_executor.hpp>
 
 #include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>

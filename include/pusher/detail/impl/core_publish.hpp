@@ -251,8 +251,8 @@ PUSHER_DECL receipt core::publish(
     }
 
     result.sequence = ++sequence_;
-    new_message made;
-    auto& m = made.fields();
+    auto made = message_access::make();
+    auto& m = message_access::fields(made);
     set_fields(m, topic, payload, o);
     if (stored && stored->relayed) {
         m.receive_time = stored->received;
@@ -308,13 +308,12 @@ PUSHER_DECL receipt core::publish(
     if (queued)
         flush_if_long(run_index);
     if (!called_.empty()) {
-        result.matched += dispatching_
-                              ? defer(made.get(), o.publisher, called_, {}, reported)
-                              : dispatch(made.get(), o.publisher, called_, {}, reported.get(), false);
+        result.matched += dispatching_ ? defer(made, o.publisher, called_, {}, reported)
+                                       : dispatch(made, o.publisher, called_, {}, reported.get(), false);
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    published(result, made.get(), reported.get(), stored);
+    published(result, made, reported.get(), stored);
     return result;
 }
 
@@ -334,14 +333,14 @@ PUSHER_DECL receipt core::publish_to_handlers(
             return result;
     }
     result.sequence = ++sequence_;
-    new_message m;
-    set_fields(m.fields(), topic, payload, o);
+    auto m = message_access::make();
+    set_fields(message_access::fields(m), topic, payload, o);
     dispatching_ = true;
     begin_calls(t);
-    result.matched = call_group(t, m.get(), {o.publisher, false});
+    result.matched = call_group(t, m, {o.publisher, false});
     end_calls(t);
     dispatching_ = false;
-    published(result, m.get(), nullptr, nullptr);
+    published(result, m, nullptr, nullptr);
     return result;
 }
 
@@ -558,8 +557,8 @@ PUSHER_DECL receipt core::publish_to(
         return result;
 
     result.sequence = ++sequence_;
-    new_message made;
-    auto& m = made.fields();
+    auto made = message_access::make();
+    auto& m = message_access::fields(made);
     set_fields(m, label, payload, o);
     const auto reported = report ? begin_report(label, *report) : nullptr;
     std::vector<subscriber_ptr> handlers;
@@ -610,13 +609,12 @@ PUSHER_DECL receipt core::publish_to(
     if (run_index != topic_state::no_run)
         flush_if_long(run_index);
     if (!handlers.empty()) {
-        result.matched += dispatching_
-                              ? defer(made.get(), o.publisher, {}, std::move(handlers), reported)
-                              : dispatch(made.get(), o.publisher, {}, handlers, reported.get(), false);
+        result.matched += dispatching_ ? defer(made, o.publisher, {}, std::move(handlers), reported)
+                                       : dispatch(made, o.publisher, {}, handlers, reported.get(), false);
         if (id)
             recent_ids_.settle(id->serial, result.matched);
     }
-    published(result, made.get(), reported.get(), stored);
+    published(result, made, reported.get(), stored);
     return result;
 }
 

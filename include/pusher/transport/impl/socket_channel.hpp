@@ -64,10 +64,13 @@ PUSHER_DECL std::string socket_channel::peer() const {
 }
 
 PUSHER_DECL void socket_channel::wait_to_read() {
-    socket_.async_wait(boost::asio::socket_base::wait_read, [self = self_ptr(this)](error_code ec) {
+    auto wait = [self = self_ptr(this)](error_code ec) {
         if (self->user())
             self->readable(ec);
-    });
+    };
+    socket_.async_wait(
+        boost::asio::socket_base::wait_read,
+        boost::asio::bind_allocator(detail::plain_allocator<void>(), std::move(wait)));
 }
 
 PUSHER_DECL void socket_channel::readable(error_code ec) {
