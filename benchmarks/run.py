@@ -38,7 +38,7 @@ PARTS = [*LOADED, *ALONE, "compile"]
 ONLY_FULL = ["group"]  # beside works that are of that tier
 
 # tier: repetitions, publishing time of each measurement, seconds for all that needs the load generator
-AMOUNTS = {QUICK: (1, 700, 60), DEFAULT: (3, 700, 340), FULL: (5, 2000, None)}
+AMOUNTS = {QUICK: (1, 700, 60), DEFAULT: (3, 700, 200), FULL: (5, 2000, None)}
 
 
 def machine():
@@ -62,7 +62,7 @@ def parse():
     parser.add_argument("--repeat", type=int, help="repetitions (3; quick 1, full 5)")
     parser.add_argument("--millis", type=int, help="publishing time of each measurement (700; full 2000)")
     parser.add_argument("--seconds", type=int, help="no new repetition of the load generator's parts after that "
-                                                    "(340; full: no limit)")
+                                                    "(200; full: no limit)")
     parser.add_argument("--dialect", choices=["raw", "native"], default="raw",
                         help="of the servers that have no protocol of their own (raw)")
     parser.add_argument("--only", default="", help=f"parts, of {','.join(PARTS)}")
@@ -80,6 +80,11 @@ def parse():
     for name in arguments.parts:
         if name not in PARTS:
             parser.error(f"unknown part: {name}")
+    if arguments.repeat < 1 or arguments.millis < 1:
+        parser.error("--repeat and --millis are at least 1")
+    for text in arguments.server:
+        if "=" not in text:
+            parser.error(f"--server is NAME=COMMAND, and not {text}")
     return arguments
 
 
@@ -106,12 +111,16 @@ def measure_all(arguments, servers, report):
     """Every repetition of every work, as far as time allows; every single result."""
     load = os.path.join(arguments.programs, "load")
     given = [text.split("=", 1)[0] for text in arguments.server]
-    # Whom --servers names takes part in everything.
+    # Whom --servers names takes part in everything but what is the library's alone.
     given += [name for name in arguments.servers.split(",") if name]
     begin = time.monotonic()
     results = []
+    works = chosen(arguments.tier, arguments.parts)
+    for part in dict.fromkeys(work.part for work in works):
+        if not any(work.takes(s, given) for work in works if work.part == part for s in servers):
+            print(f"Skipped: {part}, none of these servers takes part in it.\n")
     for repetition in range(arguments.repeat):
-        for work in chosen(arguments.tier, arguments.parts):
+        for work in works:
             late = arguments.seconds and time.monotonic() - begin > arguments.seconds
             if repetition and (work.once or late):
                 continue

@@ -215,7 +215,8 @@ public:
         const publish_options& options = {});
 
     /// Hands a message over to be published from the event loop. *Any thread.* Messages of one thread keep
-    /// their order. The options' bytes are copied.
+    /// their order. The options' bytes are copied. What then cannot be published is told to
+    /// `observer::at_error`.
     /// \return false if `posted_messages` or `posted_bytes` are reached, or the broker has stopped.
     bool post_publish(std::string_view topic, std::string_view payload, const publish_options& options = {});
 

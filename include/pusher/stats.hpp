@@ -25,7 +25,9 @@ struct broker_stats {
     std::uint64_t published = 0;
     std::uint64_t published_bytes = 0;    ///< of payloads
     std::uint64_t repeated_publishes = 0; ///< not published again: their ids had been used
-    std::uint64_t delivered = 0; ///< handed to a handler, taken by `async_receive`, or taken by a connection
+    /// Handed to a handler (counted when all of a publish were called), taken by `async_receive`, or taken by
+    /// a connection.
+    std::uint64_t delivered = 0;
     std::uint64_t dropped_overflow = 0;
     std::uint64_t dropped_trimmed = 0;       ///< left the history before a subscriber came to them
     std::uint64_t dropped_disconnected = 0;  ///< were queued when their session ended

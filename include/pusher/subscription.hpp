@@ -144,7 +144,7 @@ public:
 ///
 /// Movable, not thread safe: use it on the broker's executor. After `unsubscribe`, or its destruction, the
 /// handler is never called again, and is destroyed; inside a handler, its own or another's, that is allowed
-/// too, and it is destroyed when all who get the message were called.
+/// too, and it is destroyed when all who get the message were called, or before.
 class [[nodiscard]] subscription {
 public:
     subscription() noexcept = default;

@@ -566,6 +566,23 @@ private:
             leave_calls(g);
     }
     void leave_calls(group& g);
+    /// While handlers of some groups are called.
+    struct scoped_calls {
+        scoped_calls(core& c, std::span<group* const> all) noexcept : owner(c), groups(all) {
+            for (auto* const g : groups)
+                owner.begin_calls(*g);
+        }
+        scoped_calls(const scoped_calls&) = delete;
+        scoped_calls& operator=(const scoped_calls&) = delete;
+        ~scoped_calls() {
+            for (auto* const g : groups)
+                owner.end_calls(*g);
+            owner.reporting_ = nullptr;
+        }
+
+        core& owner;
+        std::span<group* const> groups;
+    };
     void tell(handler_subscriber& s, const gap& g);
     std::size_t defer(
         const message& m, std::uint64_t publisher, std::span<group* const> groups,

@@ -17,8 +17,7 @@ struct plain_allocator {
 
     plain_allocator() noexcept = default;
     template <class U>
-    plain_allocator(const plain_allocator<U>&) noexcept {
-    } // NOLINT(google-explicit-constructor): as they all do
+    plain_allocator(const plain_allocator<U>&) noexcept {} // NOLINT(google-explicit-constructor)
 
     [[nodiscard]] T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T))); }
     void deallocate(T* p, std::size_t) noexcept { ::operator delete(p); }

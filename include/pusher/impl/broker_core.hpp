@@ -204,6 +204,11 @@ PUSHER_DECL receipt broker_core::push_to(
 PUSHER_DECL bool
 broker_core::post_publish(std::string_view topic, std::string_view payload, const publish_options& options) {
     const auto size = detail::posted_batch::bytes_of(topic, payload, options);
+    if (size > params_.posted_bytes)
+        return false;
+    std::string copy; // of what is large, made before others have to wait
+    if (size >= detail::posted_batch::large)
+        copy = detail::posted_batch::copy_of(topic, payload, options, size);
     bool wake = false;
     {
         const std::lock_guard lock(inbox_->mutex);
@@ -211,7 +216,7 @@ broker_core::post_publish(std::string_view topic, std::string_view payload, cons
         if (inbox_->closed || posted.messages() >= params_.posted_messages ||
             posted.bytes() + size > params_.posted_bytes)
             return false;
-        posted.add(topic, payload, options);
+        posted.add(topic, payload, options, size, std::move(copy));
         wake = !std::exchange(inbox_->scheduled, true);
     }
     if (wake)

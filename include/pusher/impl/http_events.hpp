@@ -37,7 +37,7 @@ PUSHER_DECL void http_listener::events(const http_connection_ptr& c) {
         return refuse(
             c, http::status::bad_request, make_error_code(errc::too_many_subscriptions).message(), "sse");
     const auto header = c->request().find("Last-Event-ID");
-    const auto id = header != c->request().end()
+    const auto id = header != c->request().end() && !header->value().empty()
                         ? std::string_view(header->value().data(), header->value().size())
                         : std::string_view(op->query.last_event_id);
     op->resume_asked = !id.empty();

@@ -335,11 +335,12 @@ PUSHER_DECL receipt core::publish_to_handlers(
     result.sequence = ++sequence_;
     auto m = message_access::make();
     set_fields(message_access::fields(m), topic, payload, o);
-    dispatching_ = true;
-    begin_calls(t);
-    result.matched = call_group(t, m, {o.publisher, false});
-    end_calls(t);
-    dispatching_ = false;
+    {
+        const scoped_flag dispatching(dispatching_);
+        group* const g = &t;
+        const scoped_calls calls(*this, {&g, 1});
+        result.matched = call_group(t, m, {o.publisher, false});
+    }
     published(result, m, nullptr, nullptr);
     return result;
 }
@@ -443,36 +444,33 @@ PUSHER_DECL bool core::left_to_cursor(const handler_subscriber& s, const message
 PUSHER_DECL std::size_t core::dispatch(
     const message& m, std::uint64_t publisher, std::span<group* const> groups,
     std::span<const subscriber_ptr> subscribers, reporting* to, bool late) {
-    dispatching_ = true;
-    reporting_ = to;
     // The caller's list is room that the next publish uses again.
     group* const one = groups.size() == 1 ? groups.front() : nullptr;
     std::vector<group*> several;
     if (groups.size() > 1)
         several.assign(groups.begin(), groups.end());
     const auto all = one ? std::span<group* const>(&one, 1) : std::span<group* const>(several);
-    for (auto* const g : all)
-        begin_calls(*g);
-    std::size_t matched = 0;
     // Of several groups, one may have a subscriber that another has too.
     const calling how{publisher, late || to || groups.size() > 1};
-    for (auto* const g : all)
-        if (g->has_handlers())
-            matched += call_group(*g, m, how);
-    for (const auto& s : subscribers) {
-        if (s->owner != this || s->last_sequence >= m.sequence())
-            continue;
-        s->last_sequence = m.sequence();
-        ++matched;
-        auto& h = static_cast<handler_subscriber&>(*s);
-        if (m.position() && h.catching && left_to_cursor(h, m))
-            continue;
-        call(h, m);
+    std::size_t matched = 0;
+    {
+        const scoped_flag dispatching(dispatching_);
+        reporting_ = to;
+        const scoped_calls calls(*this, all);
+        for (auto* const g : all)
+            if (g->has_handlers())
+                matched += call_group(*g, m, how);
+        for (const auto& s : subscribers) {
+            if (s->owner != this || s->last_sequence >= m.sequence())
+                continue;
+            s->last_sequence = m.sequence();
+            ++matched;
+            auto& h = static_cast<handler_subscriber&>(*s);
+            if (m.position() && h.catching && left_to_cursor(h, m))
+                continue;
+            call(h, m);
+        }
     }
-    for (auto* const g : all)
-        end_calls(*g);
-    dispatching_ = false;
-    reporting_ = nullptr;
     if (to)
         handlers_called(*to, matched);
     return matched;

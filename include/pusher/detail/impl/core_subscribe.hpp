@@ -27,7 +27,7 @@ PUSHER_DECL void core::add(const subscriber_ptr& s) {
 
 PUSHER_DECL void core::remove(subscriber_base& s) {
     const subscriber_ptr keep(&s);
-    if (calling_groups_)
+    if (calling_groups_ && s.what == subscriber_base::kind::handler)
         left_now_.push_back(keep);
     // While its cursors are known: what they would have brought was never queued.
     if (s.what == subscriber_base::kind::queue) {
