@@ -566,7 +566,17 @@ private:
             leave_calls(g);
     }
     void leave_calls(group& g);
-    /// While handlers of some groups are called.
+    /// While the handlers of a group are called.
+    struct scoped_call {
+        scoped_call(core& c, group& g) noexcept : owner(c), called(g) { owner.begin_calls(called); }
+        scoped_call(const scoped_call&) = delete;
+        scoped_call& operator=(const scoped_call&) = delete;
+        ~scoped_call() { owner.end_calls(called); }
+
+        core& owner;
+        group& called;
+    };
+    /// The same of several.
     struct scoped_calls {
         scoped_calls(core& c, std::span<group* const> all) noexcept : owner(c), groups(all) {
             for (auto* const g : groups)

@@ -337,8 +337,7 @@ PUSHER_DECL receipt core::publish_to_handlers(
     set_fields(message_access::fields(m), topic, payload, o);
     {
         const scoped_flag dispatching(dispatching_);
-        group* const g = &t;
-        const scoped_calls calls(*this, {&g, 1});
+        const scoped_call calls(*this, t);
         result.matched = call_group(t, m, {o.publisher, false});
     }
     published(result, m, nullptr, nullptr);
