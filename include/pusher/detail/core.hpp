@@ -907,8 +907,7 @@ private:
     std::vector<subscriber_ptr> catchups_; ///< whose turn to read on comes at the next flush
     std::vector<filter_node*> matched_;    ///< room for one publish
     std::vector<group*> called_;           ///< room for one publish
-    std::vector<subscriber_ptr>
-        left_now_; ///< while handlers of groups are called, one of which may be its own
+    std::vector<subscriber_ptr> left_now_; ///< while handlers are called: theirs may be running
     std::vector<std::uint64_t> selection_; ///< room for one session's turn
     std::vector<std::uint32_t> selected_replies_;
     std::vector<std::size_t> refused_; ///< frames of one session's turn

@@ -47,16 +47,16 @@ public:
                 bytes - topic.size() - payload.size() - o.type.size() - o.key.size() - o.id.size()),
             static_cast<std::uint32_t>(o.type.size()), static_cast<std::uint32_t>(o.key.size()),
             static_cast<std::uint32_t>(o.id.size())};
-        entries_.push_back({{}, topic.size(), sizes, o.publisher, o.ttl});
+        std::string_view all;
         if (copy.empty()) {
             auto& block = room_for(bytes);
             const auto begin = block.size();
             write(block, topic, payload, o);
-            entries_.back().all = std::string_view(block).substr(begin);
+            all = std::string_view(block).substr(begin);
         } else {
-            large_.push_back(std::move(copy));
-            entries_.back().all = large_.back();
+            all = large_.emplace_back(std::move(copy));
         }
+        entries_.push_back({all, topic.size(), sizes, o.publisher, o.ttl}); // last: nothing is half added
         bytes_ += bytes;
     }
 
@@ -85,7 +85,7 @@ public:
         filled_ = 0;
         large_.clear();
         if (entries_.capacity() * sizeof(entry) > keep * block_size)
-            entries_ = {};
+            std::vector<entry>().swap(entries_); // an assignment would keep the room
         else
             entries_.clear();
         bytes_ = 0;
