@@ -5,6 +5,7 @@
 #include <pusher/config.hpp>
 #include <pusher/detail/durable.hpp>
 #include <pusher/detail/filter_table.hpp>
+#include <pusher/detail/merged_frames.hpp>
 #include <pusher/detail/message_content.hpp>
 #include <pusher/detail/recent_ids.hpp>
 #include <pusher/detail/reporting.hpp>
@@ -615,7 +616,10 @@ private:
     cannot_send(queue_subscriber& s, const run_ptr& r, std::uint32_t index, failure_cause why);
     bool select(queue_subscriber& s, std::uint32_t head);
     template <class OnMessage, class OnReply>
+    void for_each_selected(OnMessage&& on_message, OnReply&& on_reply, selected_place& at);
+    template <class OnMessage, class OnReply>
     void for_each_selected(OnMessage&& on_message, OnReply&& on_reply);
+    void merge_selected(const encoding& as, std::size_t bytes);
     void park_selected(queue_subscriber& s, std::size_t skip, std::size_t cut = 0);
     outbox& box_of(queue_subscriber& s) {
         if (!s.box)
@@ -910,6 +914,7 @@ private:
     std::vector<subscriber_ptr> left_now_; ///< while handlers are called: theirs may be running
     std::vector<std::uint64_t> selection_; ///< room for one session's turn
     std::vector<std::uint32_t> selected_replies_;
+    merged_frames merged_;
     std::vector<std::size_t> refused_; ///< frames of one session's turn
     scratch room_;
     core_counters counters_;

@@ -397,6 +397,80 @@ TEST_CASE("turn: many messages go out in bounded pieces", "[core]") {
     CHECK(blocked->link.writes > 10);
 }
 
+TEST_CASE("turn: sessions with the same topics get the same bytes, each as far as it has room", "[core]") {
+    pusher::outbox_params limits;
+    limits.messages = 1000;
+    limits.bytes = 100'000'000;
+    pusher::detail::core_params params;
+    params.run_bytes = 1024 * 1024;
+    core_script s(params);
+    text_encoding other("o ");
+    const std::string big(20'000, 'x');
+    std::vector<peer_ptr> same;
+    const auto session = [&](std::initializer_list<const char*> topics) {
+        auto p = s.session(limits);
+        for (const auto topic : topics)
+            s.subscribe(p, topic);
+        return p;
+    };
+    // Ten frames of 20,003 bytes: pieces end after four and eight.
+    for (const auto room : {200'030, 0, 1, 80'011, 80'012, 80'013, 100'015, 100'016, 200'029, 200'030}) {
+        same.push_back(session({"t", "u"}));
+        same.back()->link.room = static_cast<std::size_t>(room);
+    }
+    const auto datagrams = session({"t", "u"});
+    datagrams->link.datagrams = true;
+    datagrams->link.refuses = "u=9";
+    const auto asked = session({"t", "u"});
+    const auto more = session({"t", "u", "v"});
+    const auto less = session({"u"});
+    const auto again = session({"t", "u"});
+    const auto narrow = session({"t", "u"});
+    s.attach(narrow, other);
+    other.longest = 20'000;
+    const auto wide = session({"t", "u"});
+
+    texts both;
+    texts all;
+    texts others;
+    for (char n = '0'; n <= '9'; ++n) {
+        const auto topic = (n - '0') % 2 == 0 ? "t" : "u";
+        const auto payload = n + big.substr(n == '5' ? 0 : 1);
+        both.push_back(topic + ("=" + payload));
+        others.push_back(n == '5' ? "!u 1" : "o " + both.back());
+        s.publish(topic, payload);
+        if (n == '4') {
+            s.core.reply(*asked, "reply\n");
+            s.publish("v", "1");
+        }
+    }
+    s.turn();
+    for (const auto& p : same) {
+        while (p->link.blocked())
+            s.writable(p, 90'000);
+        CHECK(p->link.frames() == both);
+        CHECK_FALSE(p->box);
+    }
+    for (const auto& p : {again, wide})
+        CHECK(p->link.frames() == both);
+    auto expected = both;
+    expected.insert(expected.begin() + 5, "reply");
+    CHECK(asked->link.frames() == expected);
+    expected[5] = "v=1";
+    CHECK(more->link.frames() == expected);
+    expected.clear();
+    for (std::size_t i = 1; i < both.size(); i += 2)
+        expected.push_back(both[i]);
+    CHECK(less->link.frames() == expected);
+    expected = both;
+    expected.back() = "!u 1";
+    CHECK(datagrams->link.frames() == expected);
+    auto gap_first = narrow->link.frames();
+    CHECK(gap_first.size() == both.size());
+    CHECK(std::count(gap_first.begin(), gap_first.end(), "o !u 1") == 1);
+    CHECK(s.lines.pushed == 11);
+}
+
 TEST_CASE("turn: it ends early when a run or the turn is long", "[core]") {
     pusher::detail::core_params p;
     p.run_messages = 4;

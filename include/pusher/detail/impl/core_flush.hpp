@@ -65,6 +65,7 @@ PUSHER_DECL void core::end_turn() {
         r.messages->shrink();
     }
     turn_.clear();
+    merged_.clear();
     free_slots_.insert(free_slots_.end(), left_slots_.begin(), left_slots_.end());
     left_slots_.clear();
     ++counters_.turns;
@@ -112,29 +113,39 @@ PUSHER_DECL bool core::select(queue_subscriber& s, std::uint32_t head) {
     return any || !selected_replies_.empty();
 }
 
-/// Calls for each selected message, and for each reply where its place among them is.
+/// Calls for each selected message, and for each reply where its place among them is, until one returns
+/// false.
+/// \param at where to begin, and afterwards where to go on.
 template <class OnMessage, class OnReply>
-void core::for_each_selected(OnMessage&& on_message, OnReply&& on_reply) {
-    std::size_t next_reply = 0;
-    auto replies_before = [&](std::size_t place) {
-        while (next_reply != selected_replies_.size() &&
-               turn_.reply_at(selected_replies_[next_reply]).after <= place) {
-            if (!on_reply(turn_.reply_text(turn_.reply_at(selected_replies_[next_reply]))))
+void core::for_each_selected(OnMessage&& on_message, OnReply&& on_reply, selected_place& at) {
+    const auto replies_before = [&](std::size_t place) {
+        while (at.reply != selected_replies_.size()) {
+            const auto& r = turn_.reply_at(selected_replies_[at.reply]);
+            if (r.after > place)
+                return true;
+            ++at.reply;
+            if (!on_reply(turn_.reply_text(r)))
                 return false;
-            ++next_reply;
         }
         return true;
     };
-    for (std::size_t w = 0; w != selection_.size(); ++w)
-        for (auto left = selection_[w]; left != 0; left &= left - 1) {
-            const auto place = w * 64 + static_cast<std::size_t>(std::countr_zero(left));
+    for (; at.word != selection_.size(); ++at.word, at.left = selected_place::all)
+        while (const auto left = selection_[at.word] & at.left) {
+            const auto place = at.word * 64 + static_cast<std::size_t>(std::countr_zero(left));
             if (!replies_before(place))
                 return;
-            const auto& at = turn_.log_at(place);
-            if (!on_message(turn_.run_at(at.run).messages, at.index))
+            at.left = left & (left - 1);
+            const auto& message = turn_.log_at(place);
+            if (!on_message(turn_.run_at(message.run).messages, message.index))
                 return;
         }
     replies_before(turn_.messages());
+}
+
+template <class OnMessage, class OnReply>
+void core::for_each_selected(OnMessage&& on_message, OnReply&& on_reply) {
+    selected_place begin;
+    for_each_selected(std::forward<OnMessage>(on_message), std::forward<OnReply>(on_reply), begin);
 }
 
 PUSHER_DECL void core::deliver_turn(queue_subscriber& s, std::uint32_t head) {
@@ -221,58 +232,65 @@ core::cannot_send(queue_subscriber& s, const run_ptr& r, std::uint32_t index, fa
     return gap_of(*r, index);
 }
 
-/// Several runs or replies: merged by publish order into one buffer, and written in pieces of bounded size.
-PUSHER_DECL void core::write_selected(queue_subscriber& s) {
-    std::size_t done = 0; // frames that the connection has, whole
-    std::size_t cut = 0;  // bytes that it has of the next
-    bool blocked = false;
-    bool hole = false; // a message that the encoding cannot carry
-    auto& bytes = room_.bytes;
-    auto& ends = room_.ends;
-    bytes.clear();
-    ends.clear();
-    std::size_t delivered = 0;
-    const bool ends_wanted = s.to->wants_ends();
-    auto write = [&] {
-        const auto taken = s.to->write(
-            bytes, ends_wanted ? std::span<const std::uint32_t>(ends) : std::span<const std::uint32_t>());
-        if (ends_wanted)
-            for (const auto i : s.to->refused())
-                refused_.push_back(done + i);
-        if (taken == bytes.size()) {
-            done += ends.size();
-        } else {
-            blocked = true;
-            const auto whole =
-                std::upper_bound(ends.begin(), ends.end(), static_cast<std::uint32_t>(taken)) - ends.begin();
-            const auto begin = whole == 0 ? 0 : ends[static_cast<std::size_t>(whole) - 1];
-            done += static_cast<std::size_t>(whole);
-            cut = taken - begin;
-        }
-        bytes.clear();
-        ends.clear();
-        return !blocked;
-    };
-    auto ended = [&] {
-        ends.push_back(static_cast<std::uint32_t>(bytes.size()));
-        return bytes.size() < scratch::write_size || write();
+/// Puts together what is selected, until so much is there. Less: that is all, or a message follows that the
+/// encoding cannot carry.
+PUSHER_DECL void core::merge_selected(const encoding& as, std::size_t bytes) {
+    auto& m = merged_;
+    if (m.bytes.size() >= bytes || m.hole)
+        return;
+    const auto go_on = [&] {
+        m.ends.push_back(static_cast<std::uint32_t>(m.bytes.size()));
+        return m.bytes.size() < bytes;
     };
     for_each_selected(
         [&](const run_ptr& r, std::uint32_t index) {
-            const auto frame = r->encode(*s.as, params_.sequence_epoch).frame(index);
-            hole = frame.empty();
-            if (hole)
-                return false;
-            bytes.append(frame);
-            ++delivered;
-            return ended();
+            const auto frame = r->encode(as, params_.sequence_epoch).frame(index);
+            m.hole = frame.empty();
+            m.bytes.append(frame);
+            return !m.hole && go_on();
         },
         [&](std::string_view reply) {
-            bytes.append(reply);
-            return ended();
-        });
-    if (!blocked && !bytes.empty())
-        write();
+            m.bytes.append(reply);
+            return go_on();
+        },
+        m.next);
+}
+
+/// Several runs or replies: merged by publish order, and written in pieces of bounded size.
+PUSHER_DECL void core::write_selected(queue_subscriber& s) {
+    auto& m = merged_;
+    // Sessions that have the same topics get the same bytes.
+    if (m.as != s.as || m.selection != selection_ || m.with_replies || !selected_replies_.empty())
+        m.begin(*s.as, selection_, !selected_replies_.empty());
+    const bool ends_wanted = s.to->wants_ends();
+    std::size_t done = 0;  // frames that the connection has, whole
+    std::size_t cut = 0;   // bytes that it has of the next
+    std::size_t begin = 0; // of the next piece
+    bool blocked = false;
+    while (!blocked) {
+        merge_selected(*s.as, begin + scratch::write_size);
+        const auto first = m.ends.begin() + static_cast<std::ptrdiff_t>(done);
+        if (first == m.ends.end())
+            break;
+        const auto last = std::min(
+            std::lower_bound(first, m.ends.end(), static_cast<std::uint32_t>(begin + scratch::write_size)),
+            m.ends.end() - 1);
+        const auto piece = std::string_view(m.bytes).substr(begin, *last - begin);
+        room_.ends.clear();
+        if (ends_wanted)
+            for (auto end = first; end <= last; ++end)
+                room_.ends.push_back(static_cast<std::uint32_t>(*end - begin));
+        const auto taken = s.to->write(piece, room_.ends);
+        if (ends_wanted)
+            for (const auto i : s.to->refused())
+                refused_.push_back(done + i);
+        blocked = taken != piece.size();
+        const auto next =
+            blocked ? std::upper_bound(first, last, static_cast<std::uint32_t>(begin + taken)) : last + 1;
+        done = static_cast<std::size_t>(next - m.ends.begin());
+        cut = blocked ? begin + taken - (done == 0 ? 0 : m.ends[done - 1]) : 0;
+        begin = *last;
+    }
     if (!refused_.empty()) {
         std::size_t frame = 0;
         const auto count = [&] { return std::binary_search(refused_.begin(), refused_.end(), frame++); };
@@ -285,8 +303,8 @@ PUSHER_DECL void core::write_selected(queue_subscriber& s) {
             [&](std::string_view) { return count(), frame <= refused_.back(); });
         refused_.clear();
     }
-    if (!blocked && !hole) {
-        counters_.delivered += delivered;
+    if (!blocked && !m.hole) {
+        counters_.delivered += m.ends.size() - selected_replies_.size();
         return;
     }
     s.blocked = blocked;
