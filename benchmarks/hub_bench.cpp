@@ -216,7 +216,7 @@ constexpr const char* usage =
     "  --port             port on 127.0.0.1; 0, the default, takes a free one\n"
     "  --outbox           what may wait for a session, bytes (1048576, the library's default)\n"
     "  --outbox-messages  the same in messages (256, the library's default)\n"
-    "  --sndbuf           SO_SNDBUF of each session; 0 leaves it to the system (65536, the library's "
+    "  --sndbuf           SO_SNDBUF of each session; 0 leaves it to the system (131072, the library's "
     "default)\n"
     "  --history          messages that each topic keeps (0, the library's default)\n"
     "  --deflate          compresses messages of 1 KiB and more for WebSockets that offer it\n";

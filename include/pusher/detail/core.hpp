@@ -55,7 +55,7 @@ struct core_params {
     std::size_t message_bytes = 1024 * 1024;
     std::size_t deferred_messages = 65'536; ///< published by handlers during one dispatch
     std::size_t run_messages = 128;         ///< a longer run is flushed early
-    std::size_t run_bytes = 64 * 1024;
+    std::size_t run_bytes = 128 * 1024;
     std::size_t turn_messages = 4096;
     std::size_t turn_bytes = 1024 * 1024;
     std::size_t memory_bytes = std::size_t{1} << 30; ///< of all outboxes and histories

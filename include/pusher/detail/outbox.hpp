@@ -446,6 +446,10 @@ private:
 
     using frame = scratch::frame;
 
+    [[nodiscard]] bool continues_cut(const slice& s) const noexcept {
+        return cut_.messages == s.messages && cut_.index + 1 == s.from;
+    }
+    std::optional<bool> write_shared(const encoding& as, sink& to, std::uint64_t epoch, std::size_t& sent);
     void put_gap(const encoding& as, std::size_t index, scratch& room);
     void fill(const encoding& as, std::uint64_t epoch, scratch& room);
     static std::string_view
@@ -464,6 +468,43 @@ private:
     memory_charge own_;
     steady_time next_expiry_ = steady_time::max(); ///< of what is here, or of what has left since
 };
+
+/// Writes the first slice, after what is left of the frame before it, from the bytes that all share: there is
+/// nothing to put together. \return whether the connection took all; nothing if this is not so simple.
+inline std::optional<bool>
+outbox::write_shared(const encoding& as, sink& to, std::uint64_t epoch, std::size_t& sent) {
+    if (slices_.empty() || !gaps_.empty() || to.wants_ends())
+        return std::nullopt;
+    const auto& s = slices_.front();
+    if (!s.messages || marked(s.as) || !(cut_.empty() || continues_cut(s)))
+        return std::nullopt;
+    const auto& e = s.messages->encode(as, epoch);
+    if (e.has_holes)
+        return std::nullopt;
+    const auto begin = cut_.empty() ? e.begin_of(s.from) : e.begin_of(cut_.index) + cut_.taken;
+    const auto end = e.ends[s.to - 1];
+    if (slices_.size() != 1 && end - begin < scratch::write_size / 4)
+        return std::nullopt; // better together with what follows
+    const auto taken =
+        static_cast<std::uint32_t>(to.write(std::string_view(e.bytes).substr(begin, end - begin), {}));
+    const auto upto = begin + taken;
+    if (upto < e.begin_of(s.from)) {
+        cut_.taken += taken;
+        return false;
+    }
+    cut_ = {};
+    const auto whole = static_cast<std::uint32_t>(
+        std::upper_bound(e.ends.begin() + s.from, e.ends.begin() + s.to, upto) - e.ends.begin());
+    auto gone = whole - s.from;
+    if (whole != s.to && e.begin_of(whole) != upto) {
+        set_rest(s.messages, whole, upto - e.begin_of(whole), as, epoch);
+        ++gone;
+    }
+    sent += gone;
+    for (; gone != 0; --gone) // `s` and `e` may go with the last
+        pop_front();
+    return upto == end;
+}
 
 inline void outbox::put_gap(const encoding& as, std::size_t index, scratch& room) {
     as.gap(gaps_[index].view(), room.bytes);
@@ -581,6 +622,11 @@ std::size_t outbox::drain(
     std::size_t sent = 0;
     std::vector<pending_gap> lost;
     while (!empty()) {
+        if (const auto all = write_shared(as, to, epoch, sent)) {
+            if (!*all)
+                break;
+            continue;
+        }
         if (!cut_.empty()) {
             const auto rest = cut_.rest();
             const auto taken = to.write(rest, {});

@@ -48,8 +48,9 @@ struct link_limits {
     std::size_t connections_per_address = 100'000;
 
     /// The kernel's send buffer of each connection, in bytes; 0: the system's default, which may hold
-    /// megabytes for a peer that does not read, beyond the outbox and its limit.
-    std::size_t send_buffer = 64 * 1024;
+    /// megabytes for a peer that does not read, beyond the outbox and its limit. Less than 128 KiB makes
+    /// messages of many KiB slower.
+    std::size_t send_buffer = 128 * 1024;
 
     /// \throws std::invalid_argument
     void check() const {
