@@ -274,9 +274,9 @@ public:
 
     // ---- sessions
 
-    /// Ends a session, or all sessions of a uid, with a reason that the peer is told. What is queued for it
-    /// is tried once more, and then lost. Peers that reconnect by themselves come back, unless
-    /// `broker_params::authenticate` refuses them then.
+    /// Ends a session, or all sessions of a uid, with a reason that the peer is told. What was published
+    /// before is tried once more, and then lost; what is published from now on is not for it. Peers that
+    /// reconnect by themselves come back, unless `broker_params::authenticate` refuses them then.
     /// \return how many there were.
     std::size_t kick(std::uint64_t session_id, std::string_view reason = "kicked");
     std::size_t kick_uid(std::string_view uid, std::string_view reason = "kicked");

@@ -52,10 +52,13 @@ public:
 
     /// A connection was accepted and has become a session.
     virtual void at_accept(const subscriber_info&) {}
-    /// A session was bound to its uid.
+    /// A session, or a subscriber in process, was bound to a uid, or to another one.
     virtual void at_bind(const subscriber_info&) {}
+    /// A subscription begins, of a session or in process. Subscribing again only changes it, and is not told.
     virtual void at_subscribe(const subscriber_info&, std::string_view /*topic*/, std::string_view /*type*/) {
     }
+    /// A subscription ends: for each `at_subscribe` there is one, before its session's `at_close` at the
+    /// latest.
     virtual void
     at_unsubscribe(const subscriber_info&, std::string_view /*topic*/, std::string_view /*type*/) {}
     /// A message was published, by the host or by a peer.

@@ -148,6 +148,7 @@ public:
     void add(const subscriber_ptr& s);
     /// Ends all its subscriptions. What was queued for it is lost and counted; flush first to avoid that.
     void remove(subscriber_base& s);
+    void retire(queue_subscriber& s);
     void bind(subscriber_base& s, std::string_view uid);
 
     /// \param resume_after also replays what was published after this sequence, where there is history.
@@ -457,6 +458,8 @@ private:
     }
     void leave_group(subscriber_base& s, std::size_t sub);
     void unlink(subscriber_base& s, std::size_t sub);
+    void end_subscription(subscriber_base& s, std::size_t sub);
+    static std::string_view text_of(const pattern& p);
     void tell_interest(const pattern& p, bool begins);
     void compact(group& g);
     void close_runs(const pattern& p);

@@ -155,8 +155,7 @@ PUSHER_DECL void broker_core::perform(detail::session& s, const native_request& 
         return ec ? fail(s, r, ec.message()) : reply(s, r, with);
     }
     case native_action::unsubscribe:
-        if (core_.unsubscribe(s, r.subscribe.topic, r.subscribe.type, r.subscribe.match) && params_.observer)
-            params_.observer->at_unsubscribe(s.info(), r.subscribe.topic, r.subscribe.type);
+        core_.unsubscribe(s, r.subscribe.topic, r.subscribe.type, r.subscribe.match);
         return reply(s, r);
     case native_action::publish: {
         publish_options o;
@@ -222,8 +221,6 @@ PUSHER_DECL error_code broker_core::subscribe_peer(
         return ec;
     with.recovered = result.recovered;
     with.position = result.position;
-    if (params_.observer)
-        params_.observer->at_subscribe(s.info(), topic, o.type);
     return {};
 }
 
@@ -401,8 +398,6 @@ PUSHER_DECL void broker_core::subscribe_events(
         core_.subscribe(s, topic, o, ec, query.match == match_mode::exact && !placed ? after : std::nullopt);
         if (ec)
             return close(s, close_reason::from(ec));
-        if (params_.observer)
-            params_.observer->at_subscribe(s.info(), topic, type);
         // An id of another life: what this life has follows, and what came before it is lost. Topics that a
         // filter matches are not replayed.
         if (placed)

@@ -193,8 +193,6 @@ PUSHER_DECL void broker_core::bind(detail::session& s, const authentication_resu
     if (who.what == authentication_result::kind::identified && s.uid.view() != who.text) {
         core_.bind(s, who.text);
         new_uid = !who.text.empty();
-        if (params_.observer)
-            params_.observer->at_bind(s.info());
     }
     if (who.expires) {
         const auto left = *who.expires - params_.clock();
@@ -217,8 +215,6 @@ PUSHER_DECL void broker_core::bind(detail::session& s, const authentication_resu
         core_.subscribe(s, topic, {}, ec);
         if (ec && params_.observer)
             params_.observer->at_error(ec, "subscribe_on_bind");
-        else if (params_.observer)
-            params_.observer->at_subscribe(s.info(), topic, {});
     }
 }
 
@@ -229,13 +225,14 @@ PUSHER_DECL void broker_core::set_deadline(detail::session& s, std::chrono::mill
     services_->arm(*s.timer, services::now() + in);
 }
 
-/// Ends a session when the turn is over, so that what it has been sent so far goes first.
+/// Ends a session when the turn is over: what was published so far goes first, and nothing that follows.
 PUSHER_DECL void broker_core::close(detail::session& s, close_reason reason) {
     using phase = detail::session::phase;
     if (s.state == phase::closing || s.state == phase::closed)
         return;
     s.state = phase::closing;
     s.ending = std::make_unique<close_reason>(std::move(reason));
+    core_.retire(s);
     closing_.push_back(&s);
     schedule();
 }
@@ -298,7 +295,7 @@ PUSHER_DECL std::chrono::milliseconds broker_core::retry_hint() {
 
 PUSHER_DECL std::size_t broker_core::kick(std::uint64_t session_id, std::string_view reason) {
     auto* const s = core_.find(session_id);
-    if (!s || !s->remote)
+    if (!s || !s->remote || s->retired)
         return 0;
     close(static_cast<detail::session&>(*s), {close_code::policy, errc::kicked, std::string(reason)});
     return 1;

@@ -23,7 +23,7 @@ PUSHER_DECL void core::take_over(durable_subscriber& d, const subscriber_base& b
             held.push_back(c->reader->group);
     for (const auto group_id : held)
         if (const auto sub = find_sub(*old, *groups_[group_id]))
-            unlink(*old, *sub);
+            end_subscription(*old, *sub);
     if (old->what != subscriber_base::kind::queue)
         return;
     auto& queue = static_cast<queue_subscriber&>(*old);

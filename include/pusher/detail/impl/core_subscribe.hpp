@@ -38,7 +38,9 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
             count_drop(s, *r, 0, drop_cause::disconnected);
     unsubscribe_all(s);
     end_catching(s);
+    auto uid = s.uid;
     bind(s, {});
+    s.uid = std::move(uid); // for who tells of its end
     s.owner = nullptr;
     slots_[s.slot] = nullptr;
     // Lists of the current turn may still name the slot.
@@ -46,6 +48,16 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
         free_slots_.push_back(s.slot);
     else
         left_slots_.push_back(s.slot);
+}
+
+/// For a session that is to end with the turn: what was published so far still goes to it, and nothing that
+/// follows. What its cursors read stays theirs, for whom it is kept.
+PUSHER_DECL void core::retire(queue_subscriber& s) {
+    s.retired = true;
+    s.listed = false;
+    for (auto sub = s.subs.size(); sub-- != 0;)
+        if (s.subs[sub].index != sub_ref::catching)
+            end_subscription(s, sub);
 }
 
 PUSHER_DECL void core::clear() {
@@ -94,6 +106,8 @@ PUSHER_DECL void core::bind(subscriber_base& s, std::string_view uid) {
     s.uid = found->second.first;
     s.bound_at = sequence_;
     expect_mail(s);
+    if (observer_)
+        observer_->at_bind(s.info());
 }
 
 PUSHER_DECL pattern* core::find_pattern(std::string_view text, match_mode match) const noexcept {
@@ -334,13 +348,25 @@ PUSHER_DECL void core::unlink(subscriber_base& s, std::size_t sub) {
     release(g);
 }
 
-PUSHER_DECL void core::tell_interest(const pattern& p, bool begins) {
-    using kind = interest_keeper::kind;
+PUSHER_DECL void core::end_subscription(subscriber_base& s, std::size_t sub) {
+    if (observer_) {
+        auto& g = *groups_[s.subs[sub].group];
+        observer_->at_unsubscribe(s.info(), text_of(pattern_of(g)), type_of(g));
+    }
+    unlink(s, sub);
+}
+
+PUSHER_DECL std::string_view core::text_of(const pattern& p) {
     if (p.what == group::kind::topic)
-        return interest_->at_interest(kind::topic, static_cast<const topic_state&>(p).text(), begins);
+        return static_cast<const topic_state&>(p).text();
     auto text = static_cast<const filter_node&>(p).levels();
     text.remove_suffix(1); // the slash behind the last
-    interest_->at_interest(kind::filter, text, begins);
+    return text;
+}
+
+PUSHER_DECL void core::tell_interest(const pattern& p, bool begins) {
+    using kind = interest_keeper::kind;
+    interest_->at_interest(p.what == group::kind::topic ? kind::topic : kind::filter, text_of(p), begins);
 }
 
 /// Gives a subscription policies of its own, or takes them away.
@@ -517,6 +543,8 @@ PUSHER_DECL subscribe_result core::subscribe(
     const auto sub = s.subs.size() - 1;
     forget_resumed(s, text, o.type, asked.resume, resume_after, o.durable);
     expect_mail(s);
+    if (observer_ && existing == none)
+        observer_->at_subscribe(s.info(), text, o.type);
 
     subscribe_result result;
     if (!topic || !topic->past) {
@@ -588,14 +616,14 @@ core::unsubscribe(subscriber_base& s, std::string_view text, std::string_view ty
         return false;
     if (auto* const d = durable_of(s, *sub))
         erase_durable(*d);
-    unlink(s, *sub);
+    end_subscription(s, *sub);
     return true;
 }
 
 PUSHER_DECL void core::unsubscribe_all(subscriber_base& s) {
     const auto pinned = stop_cursors(s);
     while (!s.subs.empty())
-        unlink(s, s.subs.size() - 1);
+        end_subscription(s, s.subs.size() - 1);
     unpin(pinned);
     s.subs.shrink_to_fit();
 }
