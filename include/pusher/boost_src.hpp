@@ -1,6 +1,8 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <pusher/version.hpp>
+
 /// \file
 /// The parts of Boost that want to be compiled once: see `<pusher/src.hpp>`.
 

@@ -76,7 +76,8 @@ struct durable_info {
 /// broker without listeners keeps no work outstanding, and publishing in process needs no running context.
 ///
 /// Destroying it with sessions and operations outstanding is safe, outside its own handlers and hooks:
-/// sockets are closed, and operations complete with `errc::stopped`.
+/// sockets are closed, and operations complete with `errc::stopped`, a drain among them; `async_run` with
+/// success.
 ///
 /// Handlers and hooks must not run the event loop themselves (`poll`, `run_one` and so on): another request
 /// would be handled in the middle of the one that called them. With a strand as its executor they may, since
@@ -350,9 +351,10 @@ public:
 
     // ---- the broker's life
 
-    /// Completes when the broker is stopped, by `cancel`, by `async_drain`, or by its own cancellation.
-    /// \param token completes with `void(error_code)`: success, or `operation_aborted` when it was cancelled
-    /// itself; that stops the broker.
+    /// Completes when the broker is stopped: by `cancel`, at the end of `async_drain`, by its destruction, or
+    /// by its own cancellation. Any number may wait.
+    /// \param token completes with `void(error_code)`: success, also if the broker is stopped already; or
+    /// `operation_aborted` when it was cancelled itself; that stops the broker.
     template <class CompletionToken>
     auto async_run(CompletionToken&& token);
 
@@ -365,9 +367,13 @@ public:
     /// written; every session gets its transport's goodbye, with a hint when to come back; then all is
     /// closed.
     ///
-    /// \param limit the longest it may take; what is left then is cut off.
-    /// \param token completes with `void(error_code)`: success; `timed_out` if something had to be cut off;
-    /// `errc::store_failed` if the store did not take what is left for users who are not here.
+    /// \param limit the longest it may take, at most 24 h; what is left then is cut off. With a store that
+    /// may take one more second.
+    /// \param token completes with `void(error_code)`: success, also when nothing is left to do; `timed_out`
+    /// (`boost::asio::error`) if something had to be cut off; `errc::store_failed` if the store did not take
+    /// what is left for users who are not here; `errc::stopped` if another drain is under way, which goes on,
+    /// or if `cancel` or the broker's destruction came before its end; `operation_aborted` when it was
+    /// cancelled itself: the broker goes on draining.
     template <class CompletionToken>
     auto async_drain(std::chrono::milliseconds limit, CompletionToken&& token);
 

@@ -50,7 +50,8 @@ struct subscribe_options {
     /// Start with up to that many of the topic's last messages. Exact topics with history only.
     std::size_t history = 0;
 
-    /// Start after this place in the topic's history. Exact topics with history only.
+    /// Start after this place in the topic's history. Exact topics with history only, and not together with
+    /// `history`: that is refused with `errc::unsupported`.
     std::optional<topic_position> resume{};
 };
 

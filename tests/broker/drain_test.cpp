@@ -103,6 +103,38 @@ TEST_CASE("drain: what takes too long is cut off, and that is said", "[broker]")
     CHECK_FALSE(*result);
 }
 
+TEST_CASE("drain: cancel comes before its end, and after it there is nothing left to do", "[broker]") {
+    broker_script s;
+    client a(s, 50);
+    a.subscribe("t");
+    a.heard();
+    a.peer.pause();
+    for (int n = 0; n != 5; ++n)
+        s.broker.publish("t", std::to_string(n));
+    s.run();
+    std::optional<error_code> result;
+    SECTION("cancelled") {
+        drain(s, 10s, result);
+        s.run();
+        CHECK_FALSE(result);
+        s.broker.cancel();
+        s.run();
+        CHECK(result == error_code(pusher::errc::stopped));
+    }
+    SECTION("done") {
+        drain(s, 10s, result);
+        a.peer.resume();
+        s.run_until([&] { return a.peer.received().find("close") != std::string::npos; });
+        a.peer.close();
+        s.run_until([&] { return result.has_value(); });
+        CHECK(result == error_code());
+    }
+    result.reset();
+    drain(s, 10s, result);
+    s.run();
+    CHECK(result == error_code());
+}
+
 TEST_CASE("drain: one at a time; to cancel it is not to stop it", "[broker]") {
     broker_script s;
     client a(s, 50);

@@ -4,7 +4,7 @@
 
 Usage: readme_test.py ROOT COMPILER [ARGUMENT...]
 
-Only the ports are replaced, by free ones.
+Only the ports are replaced, by free ones. Whatever says which package to install says the same.
 """
 import pathlib
 import re
@@ -23,9 +23,23 @@ def free_port():
         return s.getsockname()[1]
 
 
+def packages_in(path):
+    """The packages of Boost that a file says to install."""
+    return set(re.findall(r"\blibboost[\w.+-]*-dev\b", path.read_text()))
+
+
+def check_packages(root):
+    wanted = packages_in(root / "dev")
+    assert len(wanted) == 1, f"./dev installs several packages of Boost: {wanted}"
+    for name in ["README.md", "docs/tutorial.md", "include/pusher/version.hpp", "cmake/pusherDependencies.cmake"]:
+        found = packages_in(root / name)
+        assert found == wanted, f"{name} names {found}; ./dev installs {wanted}, and that is what works"
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
     compiler = sys.argv[2:]
+    check_packages(root)
     readme = (root / "README.md").read_text()
     program = re.search(r"```cpp\n(.*?)```", readme, re.S).group(1)
     lines = len(program.splitlines())

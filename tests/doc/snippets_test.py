@@ -26,6 +26,7 @@ import tempfile
 import threading
 
 DEADLINE = 100
+LIBRARIES = {"pusher/ext/sqlite_store.hpp": ["-lsqlite3"], "pusher/ext/tls.hpp": ["-lssl", "-lcrypto"]}
 FRAME = """
 [[maybe_unused]] RESULT fragment([[maybe_unused]] boost::asio::io_context& context,
                                  [[maybe_unused]] pusher::broker<pusher::transport::all>& broker) {
@@ -180,7 +181,8 @@ def main():
         source = pathlib.Path(folder, "snippets.cpp")
         source.write_text(unit_of(code), encoding="utf-8")
         binary = str(pathlib.Path(folder, "snippets"))
-        libraries = ["-lsqlite3"] if any("pusher/ext/sqlite_store.hpp" in block.text for block in code) else []
+        libraries = [library for header, needed in LIBRARIES.items() for library in needed
+                     if any(header in block.text for block in code)]
         subprocess.run([*compiler, f"-I{root / 'include'}", str(source), "-o", binary, "-pthread", *libraries],
                        check=True, cwd=root, timeout=DEADLINE)
         for part in parts:

@@ -426,7 +426,7 @@ inline void model::subscribe(const command& c, outcome& o) {
     const bool exact = c.match == pusher::match_mode::exact;
     auto* const existing = find(u, c);
     const bool drops = c.overflow && *c.overflow != policy::spill && *c.overflow != policy::disconnect;
-    if ((!exact && (c.history != 0 || c.resume || c.acknowledge)) ||
+    if ((!exact && (c.history != 0 || c.resume || c.acknowledge)) || (c.history != 0 && c.resume) ||
         (c.acknowledge && (u.what == kind::handler || drops))) {
         o.error = pusher::make_error_code(pusher::errc::unsupported).message();
         return;
@@ -515,7 +515,7 @@ model::start_of(user& u, const command& c, past& p, outcome& o, bool& hold, std:
             missed(u, {c.text, 0, 0, 0, 0});
     }
     owed = from;
-    if (c.history != 0 && !(o.recovered && *o.recovered)) {
+    if (c.history != 0) {
         auto at = p.next();
         for (std::size_t found = 0; at != p.first && found != c.history;) {
             --at;

@@ -59,6 +59,9 @@ FLOOR_OF_CLOCKS = 5  # below, time comes in as an argument
 # Not "Boost only": left out of pusher.hpp.
 NOT_IN_UMBRELLA = ["pusher/detail/*", "pusher/impl/*", "pusher/*/impl/*", "pusher/ext/*", "pusher/testing/*", "pusher/*src.hpp"]
 
+# Says which Boost is needed.
+VERSION = "pusher/version.hpp"
+
 # The only headers that may include headers of the operating system.
 POSIX = ["pusher/detail/posix.hpp", "pusher/transport/posix.hpp", "pusher/transport/detail/posix.hpp"]
 
@@ -164,6 +167,26 @@ class Tree:
                 if re.search(r"_clock::now\s*\(", line):
                     self.breach(file, number, f"floor {floor} reads a clock: time comes in as an argument")
 
+    def reaches(self, header, wanted):
+        """Whether `header` is `wanted`, or includes it through others."""
+        seen, todo = set(), [header]
+        while todo:
+            if (current := todo.pop()) == wanted:
+                return True
+            if current in self.headers and current not in seen:
+                seen.add(current)
+                todo += [name for _, name, _ in self.includes("include/" + current)]
+        return False
+
+    def check_old_boost(self, header):
+        """Before anything of Boost that an old one may lack comes the header that says which Boost is needed."""
+        told = VERSION not in self.headers or header == VERSION
+        for number, name, _ in self.includes("include/" + header):
+            told = told or self.reaches(name, VERSION)
+            if name.startswith("boost/") and not told:
+                self.breach("include/" + header, number, f"<{VERSION}> goes before what is of Boost")
+                return
+
     def check_foreign(self, header, file, number, name):
         if header.startswith("pusher/ext/") or matches(header, POSIX) and name.endswith(".h"):
             return
@@ -223,6 +246,7 @@ class Tree:
     def check(self):
         for header in self.headers:
             self.check_header(header)
+            self.check_old_boost(header)
         self.check_umbrella()
         for file in self.files:
             if not file.startswith("tests/fuzz/corpus/"):

@@ -77,6 +77,15 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(self.header("pusher/ext/tls.hpp", "#include <openssl/ssl.h>\n"), [])
         self.assertEqual(self.header(check.POSIX[0], "#include <unistd.h>\n"), [])
 
+    def test_boost_before_the_version(self):
+        others = ["pusher/version.hpp", "pusher/topic.hpp"]
+        use = "#include <boost/system/error_code.hpp>\n"
+        self.assert_breach(self.header("pusher/error.hpp", use, others), "<pusher/version.hpp> goes before")
+        self.assert_breach(
+            self.header("pusher/error.hpp", "#include <pusher/topic.hpp>\n" + use, others), "goes before")
+        self.assertEqual(self.header("pusher/error.hpp", "#include <pusher/version.hpp>\n" + use, others), [])
+        self.assertEqual(self.header("pusher/version.hpp", "#include <boost/version.hpp>\n"), [])
+
     def test_include_order(self):
         self.assert_breach(
             self.header("pusher/transport/tcp.hpp", "#include <string>\n#include <boost/asio/post.hpp>\n"), "order")

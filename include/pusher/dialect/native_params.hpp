@@ -284,7 +284,7 @@ public:
         p.key = short_text(field::key);
         p.id = short_text(field::id);
         if (has(field::ttl))
-            p.ttl = number(field::ttl, optional);
+            p.ttl = number(field::ttl, optional, "a whole number from 0 to 8640000000, which is 100 days");
         return p;
     }
 
@@ -385,8 +385,9 @@ private:
                                                                        : otherwise;
     }
 
-    std::uint64_t number(std::size_t f, bool needed) {
-        constexpr std::string_view expected = "a whole number from 0 to 18446744073709551615";
+    std::uint64_t number(
+        std::size_t f, bool needed,
+        std::string_view expected = "a whole number from 0 to 18446744073709551615") {
         if (!check(f, needed, json_kind::number, expected))
             return 0;
         const auto n = parse_whole_number(values_[f].source);

@@ -330,7 +330,8 @@ PUSHER_DECL void broker_core::cancel() {
         w->complete(errc::stopped);
     if (drain)
         drain->complete(
-            !drained_     ? error_code(boost::asio::error::timed_out)
+            cut_off_      ? error_code(boost::asio::error::timed_out)
+            : !drained_   ? make_error_code(errc::stopped)
             : not_stored_ ? make_error_code(errc::store_failed)
                           : error_code());
     for (auto waiters = std::exchange(run_waiters_, {}); const auto& w : waiters)

@@ -208,7 +208,7 @@ auto broker_core::async_drain(std::chrono::milliseconds limit, CompletionToken&&
             if (drain_waiter_)
                 return op->complete(errc::stopped);
             drain_waiter_ = std::move(op);
-            cut_off_ = not_stored_ = false;
+            drained_ = cut_off_ = not_stored_ = false;
             last_errors_.reset();
             stop_accepting();
             sync_others();

@@ -632,6 +632,10 @@ TEST_CASE("core: limits of a subscribe", "[core]") {
     bad = exact;
     bad.resume = pusher::topic_position{1, 1};
     CHECK(error(q, "t", bad) == errc::no_history);
+    bad.history = 1; // one of the two
+    CHECK(error(q, "t", bad) == errc::unsupported);
+    CHECK(error(h, "t", bad) == errc::unsupported);
+    bad.history = 0;
     bad.match = pusher::match_mode::filter;
     CHECK(error(q, "t", bad) == errc::unsupported);
     CHECK(s.core.topics() == 0);

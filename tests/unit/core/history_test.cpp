@@ -261,11 +261,6 @@ TEST_CASE("resume: by position", "[core]") {
             both(after({epoch + 1, 6})) ==
             result(false, {"t@4=4", "t@5=5", "t@6=6", "t@7=7", "t@8=8", "t@9=9"}));
     }
-    SECTION("the fallback to history is for who cannot resume") {
-        auto o = after({epoch, 6});
-        o.history = 5;
-        CHECK(both(o) == result(true, {"t@7=7", "t@8=8", "t@9=9"}));
-    }
 }
 
 TEST_CASE("resume: when all is gone, the gap comes before what is live", "[core]") {

@@ -453,6 +453,7 @@ core::may_subscribe(const subscriber_base& s, std::string_view text, const subsc
     if (!is_valid_type(o.type))
         return errc::invalid_type;
     if (restoring_ || (!exact && (o.history != 0 || o.resume || o.acknowledge)) ||
+        (o.history != 0 && o.resume) ||
         (o.acknowledge && (s.what == subscriber_base::kind::handler || (o.overflow && drops(*o.overflow)))))
         return errc::unsupported;
     if (interest_ && o.on_failure && parks(*o.on_failure))
@@ -585,9 +586,8 @@ PUSHER_DECL subscribe_result core::subscribe(
         }
     }
     const auto owed = pending && !o.resume && !resume_after ? std::min(from, *pending) : from;
-    if (o.history != 0 && !(result.recovered && *result.recovered)) {
+    if (o.history != 0)
         from = std::min(from, past.last(o.history, o.type));
-    }
     // What it has a claim to and has not read yet is not lost by asking anew; unless it says itself where to
     // go on.
     if (pending && !o.resume && !resume_after)
