@@ -16,7 +16,7 @@
 #define PUSHER_VERSION_STRING "0.1.0"
 
 #if BOOST_VERSION < 108100
-#error "pusher needs Boost 1.81 or newer, and these headers are older; Debian 12 has it as libboost-json1.81-dev"
+#error "pusher needs Boost 1.81 or newer; this is an older one (Debian 12: libboost-json1.81-dev)"
 #endif
 
 namespace pusher::inline v0 {}
