@@ -1,10 +1,11 @@
 // Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <pusher/acknowledgement_params.hpp>
 #include <pusher/config.hpp>
+#include <pusher/detail/core_params.hpp>
 #include <pusher/detail/durable.hpp>
 #include <pusher/detail/filter_table.hpp>
+#include <pusher/detail/keepers.hpp>
 #include <pusher/detail/merged_frames.hpp>
 #include <pusher/detail/message_content.hpp>
 #include <pusher/detail/recent_ids.hpp>
@@ -14,11 +15,9 @@
 #include <pusher/detail/timer_queue.hpp>
 #include <pusher/detail/topic_table.hpp>
 #include <pusher/detail/turn.hpp>
-#include <pusher/durable_params.hpp>
 #include <pusher/error.hpp>
 #include <pusher/failure_policy.hpp>
 #include <pusher/observer.hpp>
-#include <pusher/parking_params.hpp>
 #include <pusher/publish_options.hpp>
 #include <pusher/subscribe_options.hpp>
 #include <pusher/topic_policy.hpp>
@@ -39,84 +38,12 @@
 
 namespace pusher::inline v0::detail {
 
-struct core_params {
-    history_params history;
-    std::function<history_params(std::string_view)> history_for; ///< instead of `history`, by topic
-    std::vector<topic_policy> topic_policies;
-    acknowledgement_params acknowledgement;
-    idempotency_params idempotency;
-    failure_ladder on_failure;
-    parking_params parking;
-    dead_letter_params dead_letters;
-    durable_params durable;
-    outbox_params held;               ///< by a handler that is to be called again
-    std::size_t topics = 1'000'000;   ///< with state, and levels of filters
-    std::size_t subscriptions = 1024; ///< of one queue subscriber
-    std::size_t message_bytes = 1024 * 1024;
-    std::size_t deferred_messages = 65'536; ///< published by handlers during one dispatch
-    std::size_t run_messages = 128;         ///< a longer run is flushed early
-    std::size_t run_bytes = 128 * 1024;
-    std::size_t turn_messages = 4096;
-    std::size_t turn_bytes = 1024 * 1024;
-    std::size_t memory_bytes = std::size_t{1} << 30; ///< of all outboxes and histories
-    std::size_t turn_nodes = 2 * 1024 * 1024;        ///< runs, each times its subscribers; 8 bytes each
-    std::uint64_t sequence_epoch = 1;                ///< names this broker's life; random in a real one
-    std::uint64_t hash_seed = 0;                     ///< secret in a real one
-    wall_clock wall = &std::chrono::system_clock::now;
-    steady_time (*steady)() = &std::chrono::steady_clock::now;
-};
-
-/// When a message was accepted that has been in a store since, or was published by another broker.
-struct stored_at {
-    wall_time received;
-    steady_time born;
-    bool relayed = false;                     ///< by another broker, which has judged its id and counted it
-    std::optional<topic_position> position{}; ///< in the history that that broker keeps
-};
-
-/// Joins a broker to others, and so is told what its subscribers want. It must not call the core from inside.
-class interest_keeper {
-public:
-    enum class kind : std::uint8_t { topic, filter, user };
-
-    /// The first subscription to a topic or filter, or the first of a uid, has come, or the last has gone.
-    virtual void at_interest(kind what, std::string_view text, bool begins) = 0;
-    /// Whether it is this broker that keeps the topic's history, if it is kept.
-    [[nodiscard]] virtual bool keeps(std::string_view topic) const = 0;
-
-protected:
-    ~interest_keeper() = default;
-};
-
 /// Whether a ladder keeps messages for users who are not here.
 inline bool parks(const failure_ladder& l) noexcept {
     return std::any_of(l.rungs().begin(), l.rungs().end(), [](const failure::rung& r) {
         return std::holds_alternative<failure::persist>(r);
     });
 }
-
-/// The history of a topic that another broker keeps, while it is being copied.
-struct replica {
-    shared_text topic;
-    std::unique_ptr<topic_past> past;
-    run_ptr last{};
-};
-
-/// Keeps histories in a store, and so is told what leaves them, and what else is to be kept. It must not call
-/// the core from inside.
-class store_keeper {
-public:
-    virtual void at_trim(topic_state& t) = 0;
-    virtual void at_forget(const topic_state& t) = 0;
-    /// What is kept by a key has changed. \param value nothing: there is none any more. \param soon not only
-    /// with what is stored next.
-    virtual void at_value(std::string key, std::optional<std::string> value, bool soon) = 0;
-    /// Whether the store is still to be told of a change.
-    [[nodiscard]] virtual bool waits(const std::string& key) const = 0;
-
-protected:
-    ~store_keeper() = default;
-};
 
 /// Topics, subscriptions and fan-out: everything that a broker does between its sockets, without any.
 ///
