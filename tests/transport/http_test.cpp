@@ -65,7 +65,7 @@ TEST_CASE("HTTP: what is no request is answered, and the connection ends") {
     fixture f({.body_bytes = 2000});
     const std::string start = "POST /publish HTTP/1.1\r\nHost: a\r\n";
     const std::vector<std::pair<std::string, int>> table{
-        {"\r\n\r\n", 400},
+        {"\r\n\r\nGET\r\n", 400},
         {std::string(100, '\0'), 400},
         {"\x16\x03\x01\x02\x00\x01\x00", 400},
         {"GET /\r\n\r\n", 400},

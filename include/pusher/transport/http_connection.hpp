@@ -8,6 +8,7 @@
 #include <pusher/transport/write_progress.hpp>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/serializer.hpp>
@@ -19,10 +20,12 @@
 #include <chrono>
 #include <concepts>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace pusher::inline v0 {
@@ -126,6 +129,10 @@ private:
     /// \return whether more bytes are needed.
     bool parse();
 
+    /// Passes over empty lines before a request (RFC 9112, section 2.2).
+    /// \return false: there are too many.
+    bool pass_empty_lines();
+
     /// Whether all who read the request agree where it ends (RFC 9112, section 6.3): or what one of them
     /// takes for the body is the next request for another.
     [[nodiscard]] bool well_framed() const;
@@ -159,8 +166,9 @@ private:
     std::size_t body_limit_;
     std::optional<parser> parser_;
     http_request request_;
-    std::string in_;  ///< read, and not parsed yet
-    std::string out_; ///< to be written
+    std::size_t empty_lines_ = 0; ///< before the request, in bytes
+    std::string in_;              ///< read, and not parsed yet
+    std::string out_;             ///< to be written
     write_progress progress_;
     bool in_request_ = false;
     bool keep_alive_ = true;

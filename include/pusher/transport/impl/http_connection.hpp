@@ -90,11 +90,16 @@ PUSHER_DECL void http_connection::next_request() {
     parser_->header_limit(header_limit);
     parser_->body_limit(body_limit_);
     continued_ = false;
+    empty_lines_ = 0;
     services_->arm(*this, services::now() + limits_->handshake_timeout);
 }
 
 PUSHER_DECL bool http_connection::parse() {
+    if (!pass_empty_lines())
+        return refuse(boost::beast::http::error::header_limit);
     while (!in_.empty()) {
+        if (in_ == "\r" && !parser_->got_some()) // perhaps of another empty line
+            break;
         error_code ec;
         const auto used = parser_->put(boost::asio::buffer(in_), ec);
         in_.erase(0, used);
@@ -130,12 +135,24 @@ PUSHER_DECL bool http_connection::parse() {
     return false;
 }
 
+PUSHER_DECL bool http_connection::pass_empty_lines() {
+    if (parser_->got_some())
+        return true;
+    std::size_t at = 0;
+    while (std::string_view(in_).substr(at, 2) == "\r\n")
+        at += 2;
+    in_.erase(0, at);
+    empty_lines_ += at;
+    return empty_lines_ <= header_limit;
+}
+
 PUSHER_DECL bool http_connection::well_framed() const {
     namespace http = boost::beast::http;
     const auto& request = parser_->get();
-    return request.find(http::field::transfer_encoding) == request.end() ||
-           (parser_->chunked() && request.version() >= 11 &&
-            request.find(http::field::content_length) == request.end());
+    const auto [coding, end] = request.equal_range(http::field::transfer_encoding);
+    return coding == end ||
+           (std::next(coding) == end && boost::beast::iequals(coding->value(), "chunked") &&
+            request.version() >= 11 && request.find(http::field::content_length) == request.end());
 }
 
 PUSHER_DECL bool http_connection::refuse(error_code ec) {
