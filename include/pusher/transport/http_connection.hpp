@@ -64,6 +64,9 @@ public:
     /// What came was no request, or none in time or within the limits, and is being answered so.
     virtual void at_bad_request() = 0;
 
+    /// The connection ends for that reason before anything was asked.
+    virtual void at_failure(error_code why) = 0;
+
     /// The connection is over, and will not be used again.
     virtual void at_http_end(http_connection& c) = 0;
 
@@ -143,7 +146,7 @@ private:
 
     void at_writable() override { flush(); }
 
-    void at_end(error_code) override;
+    void at_end(error_code ec) override;
 
     void at_timeout() override;
 
@@ -171,6 +174,7 @@ private:
     std::string out_;             ///< to be written
     write_progress progress_;
     bool in_request_ = false;
+    bool asked_ = false; ///< something was, if only half of it
     bool keep_alive_ = true;
     bool continued_ = false;
     bool draining_ = false;

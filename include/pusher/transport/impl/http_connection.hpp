@@ -33,7 +33,7 @@ PUSHER_DECL void http_connection::start(http_request request, std::string leftov
     in_ = std::move(leftover);
     keep_alive_ = more && request.keep_alive();
     request_ = std::move(request);
-    in_request_ = true;
+    in_request_ = asked_ = true;
     owner_->at_request(this);
 }
 
@@ -129,7 +129,7 @@ PUSHER_DECL bool http_connection::parse() {
     keep_alive_ = parser_->get().keep_alive();
     request_ = parser_->release();
     parser_.reset();
-    in_request_ = true;
+    in_request_ = asked_ = true;
     const http_connection_ptr keep(this);
     owner_->at_request(keep);
     return false;
@@ -180,12 +180,15 @@ PUSHER_DECL bool http_connection::at_bytes(std::span<char> bytes) {
     return parse() && channel_;
 }
 
-PUSHER_DECL void http_connection::at_end(error_code) {
+PUSHER_DECL void http_connection::at_end(error_code ec) {
     const http_connection_ptr keep(this);
-    if (!closing_ && parser_ && (!in_.empty() || parser_->got_some()) && channel_->half_closed())
+    if (!closing_ && parser_ && (!in_.empty() || parser_->got_some()) && channel_->half_closed()) {
         refuse(boost::beast::http::error::partial_message);
-    else
-        end();
+        return;
+    }
+    if (!asked_ && ec != errc::peer_closed)
+        owner_->at_failure(ec);
+    end();
 }
 
 PUSHER_DECL void http_connection::at_timeout() {
@@ -201,8 +204,11 @@ PUSHER_DECL void http_connection::at_timeout() {
         services_->arm(*this, progress_.next_look(*limits_));
         return;
     }
-    if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
+    if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some())) {
+        if (!asked_)
+            owner_->at_failure(errc::handshake_timeout);
         return end();
+    }
     give_up_request();
     http_response r(http::status::request_timeout, 11);
     r.set(http::field::content_type, "application/json");
@@ -213,7 +219,7 @@ PUSHER_DECL void http_connection::at_timeout() {
 PUSHER_DECL void http_connection::give_up_request() {
     parser_.reset();
     keep_alive_ = false;
-    in_request_ = true;
+    in_request_ = asked_ = true;
     request_ = {};
     request_.version(11);
     owner_->at_bad_request();
