@@ -407,6 +407,11 @@ public:
 
     /// Counts a connection that a transport turned away, or could not accept.
     void refused(std::string_view transport) { ++stats_of(transport).refused; }
+    void challenged(std::string_view transport) { ++stats_of(transport).challenged; }
+    void connection_failed(std::string_view transport, error_code why) {
+        ++stats_of(transport).closed_by_error;
+        ++closed_[why.message()];
+    }
     void accept_failed(error_code ec) {
         ++accept_errors_;
         if (params_.observer)

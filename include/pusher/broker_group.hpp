@@ -123,7 +123,7 @@ inline void add(broker_stats& to, const broker_stats& s) {
         for (auto n :
              {&transport_stats::accepted, &transport_stats::refused, &transport_stats::sessions,
               &transport_stats::requests, &transport_stats::bad_requests, &transport_stats::closed_by_peer,
-              &transport_stats::closed_by_error})
+              &transport_stats::closed_by_error, &transport_stats::challenged})
             sum.*n += t.*n;
     }
     for (const auto& [why, count] : s.closed)

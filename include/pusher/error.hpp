@@ -47,6 +47,7 @@ enum class errc {
     write_timeout,          ///< the peer took nothing in time
     authentication_timeout, ///< not authenticated in time
     handshake_timeout,      ///< no complete request or handshake in time
+    handshake_failed,       ///< what the peer sent was no TLS, or the two could not agree
     protocol_error,         ///< the peer broke the transport's protocol
     peer_closed,            ///< the peer closed the connection in good order
     handler_threw,          ///< an in-process handler or a hook of the host threw
@@ -100,6 +101,7 @@ inline const char* message_of(errc e) noexcept {
     case errc::write_timeout: return "write timeout";
     case errc::authentication_timeout: return "authentication timeout";
     case errc::handshake_timeout: return "handshake timeout";
+    case errc::handshake_failed: return "TLS handshake failed";
     case errc::protocol_error: return "protocol error";
     case errc::peer_closed: return "closed by the peer";
     case errc::handler_threw: return "a handler threw";

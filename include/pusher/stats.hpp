@@ -17,7 +17,8 @@ struct transport_stats {
     std::uint64_t requests = 0;     ///< understood
     std::uint64_t bad_requests = 0; ///< answered with `fail`, or HTTP status 400 and above
     std::uint64_t closed_by_peer = 0;
-    std::uint64_t closed_by_error = 0; ///< every other end
+    std::uint64_t closed_by_error = 0; ///< every other end; of `http`: before anything was asked
+    std::uint64_t challenged = 0; ///< of `udp`: datagrams without a valid cookie, whether answered or not
 };
 
 /// Numbers of one broker since it began, and as it is now.
@@ -65,7 +66,8 @@ struct broker_stats {
     std::uint64_t storing = 0;       ///< messages that wait for the store
 
     std::map<std::string, transport_stats, std::less<>> transports;
-    std::map<std::string, std::uint64_t, std::less<>> closed; ///< sessions by why they ended
+    /// Sessions, and what `http` counts as `closed_by_error`, by why they ended.
+    std::map<std::string, std::uint64_t, std::less<>> closed;
 };
 
 } // namespace pusher::inline v0

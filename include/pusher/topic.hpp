@@ -25,15 +25,31 @@ enum class match_mode : unsigned char {
 
 namespace detail {
 
+/// Whether `text` is UTF-8 without control characters: not U+0000 to U+001F, nor U+007F to U+009F.
+inline bool is_printable_utf8(std::string_view text) noexcept {
+    unsigned char before = 0;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7F || (before == 0xC2 && byte < 0xA0))
+            return false;
+        before = byte;
+    }
+    return is_valid_utf8(text);
+}
+
 inline bool is_name(std::string_view text) noexcept {
-    auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-    return text.size() <= max_topic_size && std::none_of(text.begin(), text.end(), control) &&
-           is_valid_utf8(text);
+    if (text.size() > max_topic_size)
+        return false;
+    // Names are mostly ASCII, which is looked at once.
+    const auto ascii = [](char c) { return static_cast<unsigned char>(c - 0x20) < 0x7F - 0x20; };
+    const auto other = std::find_if_not(text.begin(), text.end(), ascii);
+    return other == text.end() || is_printable_utf8({other, text.end()});
 }
 
 } // namespace detail
 
-/// Whether `text` is a topic: valid UTF-8 without control characters, 1 to 255 bytes.
+/// Whether `text` is a topic: valid UTF-8 without control characters (U+0000 to U+001F, U+007F to U+009F), 1
+/// to 255 bytes.
 ///
 /// `*`, `+` and `#` are ordinary characters of a topic; only filters give `+` and `#` a meaning.
 [[nodiscard]] inline bool is_valid_topic(std::string_view text) noexcept {

@@ -354,11 +354,10 @@ TEST_CASE("tls_channel: handshakes that fail") {
         t.client_side.set_verify_mode(ssl::verify_peer);
         t.connect();
         t.run_until([&] { return t.server->end && t.client->end; });
-        CHECK(t.server->end->category() == asio::error::get_ssl_category());
+        CHECK(*t.server->end == pusher::errc::handshake_failed);
         CHECK(
             *t.client->end ==
             error_code(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, pusher::tls_verify_category()));
-        CHECK(holds(t.server->end->message(), "unknown ca"));
     }
     SECTION("the peer goes") {
         two_ends t;

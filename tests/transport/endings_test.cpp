@@ -125,6 +125,7 @@ TEST_CASE("endings: a reader of an answer over HTTP may be slow, too") {
             c->respond(std::move(r));
         }
         void at_bad_request() override {}
+        void at_failure(error_code) override {}
         void at_http_end(pusher::http_connection&) override { ended = true; }
         bool ended = false;
     } owner;

@@ -215,7 +215,7 @@ TEST_CASE("hand-over: requests, and those that follow them") {
     CHECK(answer_of(q).status == 200);
     // What is no request any more is refused as at a listener.
     auto r = h.peer();
-    r.send(post("3") + "\r\n\r\n");
+    r.send(post("3") + "?\r\n\r\n");
     CHECK(answer_of(r).status == 200);
     CHECK(answer_of(r).status == 400);
     CHECK(r.rest().empty());

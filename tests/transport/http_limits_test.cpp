@@ -109,6 +109,12 @@ TEST_CASE("http limits: all must agree where a request ends") {
     const auto* const head = GENERATE(
         "POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: gzip\r\n\r\n",
         "POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: here\r\n"
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: here\r\n"
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
         "POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n\r\n",
         "POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
         "POST /publish HTTP/1.0\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -119,6 +125,107 @@ TEST_CASE("http limits: all must agree where a request ends") {
     CHECK(answers.starts_with("HTTP/1.1 400 "));
     CHECK(count(answers, "HTTP/1.1 ") == 1); // what came behind is no request
     CHECK(peer->ended() == error_code(errc::peer_closed));
+}
+
+TEST_CASE("http limits: a body in chunks, and nothing else") {
+    const auto* const coding = GENERATE("chunked", "Chunked", " CHUNKED ");
+    script s;
+    const auto peer = s.connect();
+    CHECK(s.answer(
+               *peer, std::string("POST /publish HTTP/1.1\r\nHost: here\r\nTransfer-Encoding:") + coding +
+                          "\r\n\r\n1b\r\n{\"topic\":\"t\",\"payload\":\"x\"}\r\n0\r\n\r\n")
+              .starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("http limits: empty lines before a request") {
+    script s;
+    const auto peer = s.connect();
+    const std::string request = "GET /stats HTTP/1.1\r\nHost: here\r\n\r\n";
+    SECTION("are passed over") {
+        CHECK(s.answer(*peer, "\r\n" + request).starts_with("HTTP/1.1 200 "));
+        CHECK(count(s.answer(*peer, "\r\n\r\n" + request + "\r\n" + request), "HTTP/1.1 200 ") == 2);
+    }
+    SECTION("wherever they are cut") {
+        for (const auto* const part : {"\r", "\n", "\r", "\n\r", "\n"})
+            CHECK(s.answer(*peer, part).empty());
+        CHECK(s.answer(*peer, request).starts_with("HTTP/1.1 200 "));
+    }
+    SECTION("are not a request") {
+        s.answer(*peer, "\r\n");
+        s.broker.async_drain(10s, [](error_code) {});
+        s.run();
+        CHECK(peer->ended());
+        CHECK(peer->take().empty());
+    }
+    SECTION("are that, and no half of one") {
+        CHECK(s.answer(*peer, GENERATE("\n", "\r\r\n", "\r\n\r") + request).starts_with("HTTP/1.1 400 "));
+        CHECK(peer->ended());
+    }
+    SECTION("are not very many") {
+        std::string all;
+        std::size_t sent = 0;
+        for (; !peer->ended() && sent < 1024 * 1024; sent += 1024) {
+            std::string lines;
+            for (int i = 0; i != 512; ++i)
+                lines += "\r\n";
+            all += s.answer(*peer, lines);
+        }
+        CHECK(all.starts_with("HTTP/1.1 431 "));
+        CHECK(sent < 2 * 16 * 1024);
+    }
+}
+
+TEST_CASE("http limits: bodies are taken as they are") {
+    struct row {
+        const char* header;
+        int status;
+    };
+    const auto r = GENERATE(
+        row{"Content-Encoding: gzip", 415}, row{"Content-Encoding: identity, gzip", 415},
+        row{"Content-Encoding: identity\r\nContent-Encoding: br", 415},
+        row{"Content-Encoding: identity", 200}, row{"Content-Encoding: Identity", 200},
+        row{"Content-Encoding:", 200});
+    CAPTURE(r.header);
+    script s;
+    const auto peer = s.connect();
+    const auto request = std::string("POST /publish HTTP/1.1\r\nHost: here\r\n") + r.header +
+                         "\r\nContent-Length: 27\r\n\r\n{\"topic\":\"t\",\"payload\":\"x\"}";
+    const auto answers = s.answer(*peer, request + "GET /stats HTTP/1.1\r\nHost: here\r\n\r\n");
+    INFO(answers);
+    CHECK(answers.starts_with("HTTP/1.1 " + std::to_string(r.status) + " "));
+    CHECK(count(answers, "HTTP/1.1 200 ") == (r.status == 200 ? 2 : 1)); // and the next is answered
+    if (r.status == 415) {
+        CHECK(count(answers, "\r\nContent-Type: application/json\r\n") == 2);
+        CHECK(count(answers, "\r\nAccept-Encoding: identity\r\n") == 1);
+        CHECK(count(answers, R"({"error":")") == 1);
+    }
+    CHECK(s.broker.stats().published == (r.status == 200 ? 1 : 0));
+    CHECK(s.broker.stats().transports.at("http").bad_requests == (r.status == 200 ? 0 : 1));
+}
+
+TEST_CASE("http limits: a request says to which host, also on paths of the host's own") {
+    std::size_t asked = 0;
+    pusher::http_params h;
+    h.handler = [&](const pusher::http_connection_ptr& c) {
+        ++asked;
+        c->respond(pusher::http_response(http::status::ok, 11));
+        return true;
+    };
+    const auto* const path = GENERATE("/mine", "/stats");
+    script s({}, h);
+    const auto peer = s.connect();
+    auto status = [&](const std::string& rest) {
+        return s.answer(*peer, std::string("GET ") + path + rest).substr(9, 4);
+    };
+    CHECK(status(" HTTP/1.1\r\n\r\n") == "400 ");
+    CHECK(status(" HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n") == "400 ");
+    CHECK(status(" HTTP/1.0\r\nConnection: keep-alive\r\nHost: a\r\nHost: b\r\n\r\n") == "400 ");
+    CHECK(asked == 0);
+    CHECK(s.broker.stats().transports.at("http").bad_requests == 3);
+    CHECK(status(" HTTP/1.1\r\nHost:\r\n\r\n") == "200 ");
+    CHECK(status(" HTTP/1.1\r\nHost: a\r\n\r\n") == "200 ");
+    CHECK(status(" HTTP/1.0\r\n\r\n") == "200 ");
+    CHECK(asked == (path == std::string_view("/mine") ? 3 : 0));
 }
 
 TEST_CASE("http limits: a request as for a proxy") {

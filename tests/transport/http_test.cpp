@@ -65,7 +65,7 @@ TEST_CASE("HTTP: what is no request is answered, and the connection ends") {
     fixture f({.body_bytes = 2000});
     const std::string start = "POST /publish HTTP/1.1\r\nHost: a\r\n";
     const std::vector<std::pair<std::string, int>> table{
-        {"\r\n\r\n", 400},
+        {"\r\n\r\nGET\r\n", 400},
         {std::string(100, '\0'), 400},
         {"\x16\x03\x01\x02\x00\x01\x00", 400},
         {"GET /\r\n\r\n", 400},
@@ -107,7 +107,20 @@ TEST_CASE("HTTP: connections that do not get to a request in time") {
 
     SECTION("nothing at all: the end") {
         auto p = f.peer();
+        if (GENERATE(false, true))
+            p.send("\r\n");
         CHECK(p.rest().empty());
+        const auto s = f.stats();
+        CHECK(s.transports.at("http").closed_by_error == 1);
+        CHECK(s.transports.at("http").bad_requests == 0);
+        CHECK(s.closed.at(pusher::make_error_code(pusher::errc::handshake_timeout).message()) == 1);
+    }
+    SECTION("gone without a request") {
+        f.peer();
+        auto p = f.peer();
+        reset(p.socket);
+        f.hub.until([](auto& h) { return h.stats().transports.at("http").closed_by_error == 1; });
+        CHECK(f.stats().closed.size() == 1); // who leaves in good order need not have asked
     }
     SECTION("byte by byte: the time is that of the whole request") {
         auto p = f.peer();
@@ -144,6 +157,8 @@ TEST_CASE("HTTP: connections that do not get to a request in time") {
         CHECK(answer_of(p).status == 200);
         CHECK(p.rest().empty());
         CHECK(f.stats().transports.at("http").bad_requests == 0);
+        CHECK(f.stats().transports.at("http").closed_by_error == 0);
+        CHECK(f.stats().closed.empty());
     }
 }
 

@@ -135,7 +135,10 @@ TEST_CASE("UDP: without a valid cookie a datagram draws a challenge and nothing 
     const auto s = f.stats();
     CHECK(s.sessions == 0);
     CHECK(s.subscriptions == 0);
-    CHECK_FALSE(s.transports.contains("udp")); // nothing is kept of strangers, no count either
+    // Nothing is kept of strangers but how often they came.
+    CHECK(s.transports.at("udp").accepted == 0);
+    CHECK(s.transports.at("udp").refused == 0);
+    CHECK(s.transports.at("udp").challenged == 2 + 11 + 4);
     // The cookie is good.
     p.cookie = cookie;
     CHECK(brief(p.ask("ping")) == "ok r");

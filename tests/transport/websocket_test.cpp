@@ -280,7 +280,8 @@ TEST_CASE("WebSocket: the end, said by the hub") {
 }
 
 TEST_CASE("WebSocket: what breaks the protocol ends the connection, with the code for it") {
-    fixture f({.limits = {.request_bytes = 1000}});
+    // Without a word of the peer's, for which there would be time.
+    fixture f({.limits = {.request_bytes = 1000, .close_timeout = 10min}});
     auto witness = f.peer();
     struct row {
         std::string bytes;

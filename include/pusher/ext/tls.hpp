@@ -22,7 +22,9 @@ namespace pusher::inline v0 {
 /// Puts TLS around what a listener accepts: `http_params{.channel = tls(context)}` makes it `https://` and
 /// `wss://`, `tcp_params{.channel = tls(context)}` speaks lines over TLS.
 ///
-/// A connection whose handshake takes longer than `link_limits::handshake_timeout` is closed.
+/// A connection whose handshake takes longer than `link_limits::handshake_timeout` is closed. One that fails
+/// ends with `errc::handshake_failed`, or with what is wrong with the client's certificate
+/// (`tls_verify_category`).
 ///
 /// \param context of `make_tls_context`, or the host's own.
 /// \throws std::invalid_argument if it is null.

@@ -37,13 +37,16 @@ inline const boost::system::error_category& tls_verify_category() noexcept {
 
 namespace detail {
 
-/// What a handshake has failed with. OpenSSL's own error says only that a certificate was not accepted.
+/// What a handshake has failed with. OpenSSL's own error says only that a certificate was not accepted; and
+/// for a server, whose peers may send anything, it is where its parser was when it gave up.
 inline error_code handshake_error(const SSL* stream, error_code ec) noexcept {
-    if (ec.category() != boost::asio::error::get_ssl_category() ||
-        ERR_GET_REASON(static_cast<unsigned long>(ec.value())) != SSL_R_CERTIFICATE_VERIFY_FAILED)
+    if (ec.category() != boost::asio::error::get_ssl_category())
         return ec;
     const auto why = SSL_get_verify_result(stream);
-    return why == X509_V_OK ? ec : error_code(static_cast<int>(why), tls_verify_category());
+    if (why != X509_V_OK &&
+        ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        return {static_cast<int>(why), tls_verify_category()};
+    return SSL_is_server(stream) ? make_error_code(errc::handshake_failed) : ec;
 }
 
 } // namespace detail

@@ -6,6 +6,8 @@
 #include <pusher/dialect/native_http.hpp>
 #include <pusher/listener/http.hpp>
 
+#include <boost/beast/core/string.hpp>
+
 #include <algorithm>
 #include <iterator>
 
@@ -23,6 +25,14 @@ single_field(const Fields& fields, boost::beast::http::field name, bool& repeate
         return std::nullopt;
     const auto value = range.first->value();
     return std::string_view(value.data(), value.size());
+}
+
+/// Whether the body is something else than it says it is, such as compressed.
+PUSHER_DECL bool is_encoded(const http_request& r) {
+    const auto codings = r.equal_range(boost::beast::http::field::content_encoding);
+    return std::any_of(codings.first, codings.second, [](const auto& field) {
+        return !field.value().empty() && !boost::beast::iequals(field.value(), "identity");
+    });
 }
 
 /// The path and the query; a request as for a proxy names the server before them (RFC 9112, section 3.2.2).
@@ -185,12 +195,13 @@ PUSHER_DECL void http_listener::at_request(const http_connection_ptr& c) {
     const auto is = [&](const std::string& route) { return !route.empty() && path == route; };
     const bool ours = is(params_.websocket_path) || is(params_.raw_path) || is(params_.events_path) ||
                       is(params_.publish_path) || is(params_.stats_path);
-    if (ours) {
+    if (ours)
         ++broker().stats_of("http").requests;
-        bool repeated = false;
-        const auto host = detail::single_field(request, http::field::host, repeated);
-        if (repeated || (!host && request.version() >= 11))
-            return refuse(c, http::status::bad_request, "a request needs one Host");
+    bool repeated = false;
+    const auto host = detail::single_field(request, http::field::host, repeated);
+    if (repeated || (!host && request.version() >= 11))
+        return refuse(c, http::status::bad_request, "a request needs one Host");
+    if (ours) {
         const auto origin = detail::single_field(request, http::field::origin, repeated);
         if (repeated ||
             !detail::origin_allowed(origin, host.value_or(""), c->secure(), params_.allowed_origins))
@@ -204,8 +215,13 @@ PUSHER_DECL void http_listener::at_request(const http_connection_ptr& c) {
     if (is(params_.raw_path))
         return upgrade_raw(c);
     if (is(params_.publish_path)) {
-        if (request.method() == http::verb::post)
+        if (request.method() == http::verb::post) {
+            if (detail::is_encoded(request))
+                return refuse(
+                    c, http::status::unsupported_media_type, "bodies are taken as they are, not compressed",
+                    "http", {{http::field::accept_encoding, "identity"}});
             return publish(c);
+        }
         return refuse(
             c, http::status::method_not_allowed, "messages are published by POST", "http",
             {{http::field::allow, "POST, OPTIONS"}});

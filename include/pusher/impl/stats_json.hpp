@@ -22,7 +22,8 @@ inline std::string stats_json(const broker_stats& s) {
             {"requests", t.requests},
             {"bad_requests", t.bad_requests},
             {"closed_by_peer", t.closed_by_peer},
-            {"closed_by_error", t.closed_by_error}};
+            {"closed_by_error", t.closed_by_error},
+            {"challenged", t.challenged}};
     json::object closed;
     for (const auto& [why, count] : s.closed)
         closed[why] = count;

@@ -72,6 +72,7 @@ PUSHER_DECL void udp_listener::received(const endpoint& from, std::string_view t
         // A session that still uses the cookie it had is told the new one, also in answer to a ping that
         // is a few bytes shorter: nobody else knows that cookie.
         const bool known = l && l->used_cookie(cookie);
+        broker_->challenged("udp");
         return challenge(from, text.size(), known, cookies_.make(bytes, from.port(), now).view());
     }
     if (!l) {

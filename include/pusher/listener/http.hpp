@@ -103,6 +103,7 @@ private:
     // http_owner
     void at_request(const http_connection_ptr& c) override;
     void at_bad_request() override { ++broker().stats_of("http").bad_requests; }
+    void at_failure(error_code why) override { broker().connection_failed("http", why); }
     void at_http_end(http_connection& c) override;
 
     // impl/http_listener.hpp, http_websocket.hpp, http_events.hpp, http_publish.hpp

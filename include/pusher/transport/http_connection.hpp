@@ -8,6 +8,7 @@
 #include <pusher/transport/write_progress.hpp>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/serializer.hpp>
@@ -19,10 +20,12 @@
 #include <chrono>
 #include <concepts>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace pusher::inline v0 {
@@ -60,6 +63,9 @@ public:
 
     /// What came was no request, or none in time or within the limits, and is being answered so.
     virtual void at_bad_request() = 0;
+
+    /// The connection ends for that reason before anything was asked.
+    virtual void at_failure(error_code why) = 0;
 
     /// The connection is over, and will not be used again.
     virtual void at_http_end(http_connection& c) = 0;
@@ -126,6 +132,10 @@ private:
     /// \return whether more bytes are needed.
     bool parse();
 
+    /// Passes over empty lines before a request (RFC 9112, section 2.2).
+    /// \return false: there are too many.
+    bool pass_empty_lines();
+
     /// Whether all who read the request agree where it ends (RFC 9112, section 6.3): or what one of them
     /// takes for the body is the next request for another.
     [[nodiscard]] bool well_framed() const;
@@ -136,7 +146,7 @@ private:
 
     void at_writable() override { flush(); }
 
-    void at_end(error_code) override;
+    void at_end(error_code ec) override;
 
     void at_timeout() override;
 
@@ -159,10 +169,12 @@ private:
     std::size_t body_limit_;
     std::optional<parser> parser_;
     http_request request_;
-    std::string in_;  ///< read, and not parsed yet
-    std::string out_; ///< to be written
+    std::size_t empty_lines_ = 0; ///< before the request, in bytes
+    std::string in_;              ///< read, and not parsed yet
+    std::string out_;             ///< to be written
     write_progress progress_;
     bool in_request_ = false;
+    bool asked_ = false; ///< something was, if only half of it
     bool keep_alive_ = true;
     bool continued_ = false;
     bool draining_ = false;

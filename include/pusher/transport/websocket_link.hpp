@@ -43,7 +43,7 @@ private:
             // The decoder has checked text that was not compressed.
             const bool unchecked_text = m.binary ? link.dialect_ == dialect::native : m.compressed;
             if (unchecked_text && !detail::is_valid_utf8(m.payload)) {
-                link.end(close_reason::from(errc::invalid_utf8));
+                link.fail(close_reason::from(errc::invalid_utf8));
                 return true;
             }
             return link.give(m.payload);
@@ -72,6 +72,9 @@ private:
     /// \return false: it is not to be looked at, and the link has said why.
     bool inflate(std::string_view payload, std::string& out);
 
+    /// Ends it for a fault of the peer's.
+    void fail(const close_reason& reason);
+
     void answer_close(std::uint16_t code);
 
     void say_goodbye(
@@ -82,8 +85,7 @@ private:
 
     void heartbeat() override;
 
-    /// After a fault nothing that the peer sends can be understood, its goodbye neither (RFC 6455, section
-    /// 7.1.7).
+    /// After a fault nothing that the peer sends is looked at, its goodbye neither (RFC 6455, section 7.1.7).
     [[nodiscard]] bool awaits_goodbye() const noexcept override { return !failed_; }
 
     // First, where the base leaves room for them.

@@ -85,6 +85,32 @@ const rule rules[] = {
 
 } // namespace
 
+TEST_CASE("topics: every character but those that control", "[core]") {
+    const auto utf8 = [](unsigned c) {
+        const auto last = [&](unsigned shift) { return static_cast<char>(0x80 | ((c >> shift) & 0x3F)); };
+        if (c < 0x80)
+            return std::string{static_cast<char>(c)};
+        if (c < 0x800)
+            return std::string{static_cast<char>(0xC0 | (c >> 6)), last(0)};
+        return std::string{static_cast<char>(0xE0 | (c >> 12)), last(6), last(0)};
+    };
+    for (unsigned c = 0; c != 0xD800; ++c) {
+        const bool good = c >= 0x20 && (c < 0x7F || c > 0x9F);
+        for (const auto& text : {utf8(c), utf8(c) + "a", "a" + utf8(c), "ä" + utf8(c) + "ä"}) {
+            INFO(c);
+            REQUIRE(pusher::is_valid_topic(text) == good);
+            REQUIRE(pusher::is_valid_type(text) == good);
+            if (c != '+' && c != '#' && c != '/')
+                REQUIRE(pusher::is_valid_filter("+/" + text + "/#") == good);
+        }
+    }
+    for (const std::string text :
+         {"\xC2", "\xC2\xC2\xA0", "a\xC2", "\xC2x", "\x80", "\xA0", "\xC0\xA0", "\xFF"})
+        CHECK_FALSE(pusher::is_valid_topic(text));
+    for (const std::string text : {"\xE0\xA0\x80", "\xC3\x82\xC2\xA0", "\xF0\x9F\x98\x80", "\xEF\xBF\xBD"})
+        CHECK(pusher::is_valid_topic(text)); // bytes from 80 to 9F are not characters
+}
+
 TEST_CASE("filters: the table of rules, each filter alone", "[core]") {
     for (const auto& r : rules) {
         INFO(r.filter << " and " << r.topic);

@@ -213,6 +213,7 @@ TEST_CASE("GET /events: bad queries", "[http]") {
         {"topic=a&x=%G0", errc::invalid_message, percent},
         {"topic=a%00", errc::invalid_topic, "topic holds a control character"},
         {"topic=a%0D%0A", errc::invalid_topic, "topic holds a control character"},
+        {"topic=%C2%9B", errc::invalid_topic, "topic holds a control character"},
         {"topic=%FF", errc::invalid_topic, "topic is not valid UTF-8"},
         {"topic=" + longest + "x", errc::invalid_topic, "topic is longer than 255 bytes"},
         {"topic=a%23&match=filter", errc::invalid_filter,

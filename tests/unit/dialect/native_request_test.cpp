@@ -439,6 +439,11 @@ TEST_CASE("native request: topics, filters, types and short texts", "[native]") 
          "params.topic is longer than 255 bytes"},
         {subscribe(R"("topic":"a\u0000")"), errc::invalid_topic, "params.topic holds a control character"},
         {subscribe("\"topic\":\"a\x7F\""), errc::invalid_topic, "params.topic holds a control character"},
+        {subscribe(R"("topic":"a\u0080")"), errc::invalid_topic, "params.topic holds a control character"},
+        {subscribe("\"topic\":\"\xC2\x9F/#\",\"match\":\"filter\""), errc::invalid_filter,
+         "params.topic holds a control character"},
+        {publish("\"topic\":\"a\",\"type\":\"\xC2\x9B\",\"payload\":1"), errc::invalid_type,
+         "params.type holds a control character"},
         {subscribe(R"("topic":"a/b#","match":"filter")"), errc::invalid_filter,
          "params.topic is not a filter: + and # must stand alone between slashes, # only at the end, at most "
          "32 "

@@ -33,7 +33,7 @@ PUSHER_DECL void http_connection::start(http_request request, std::string leftov
     in_ = std::move(leftover);
     keep_alive_ = more && request.keep_alive();
     request_ = std::move(request);
-    in_request_ = true;
+    in_request_ = asked_ = true;
     owner_->at_request(this);
 }
 
@@ -90,11 +90,16 @@ PUSHER_DECL void http_connection::next_request() {
     parser_->header_limit(header_limit);
     parser_->body_limit(body_limit_);
     continued_ = false;
+    empty_lines_ = 0;
     services_->arm(*this, services::now() + limits_->handshake_timeout);
 }
 
 PUSHER_DECL bool http_connection::parse() {
+    if (!pass_empty_lines())
+        return refuse(boost::beast::http::error::header_limit);
     while (!in_.empty()) {
+        if (in_ == "\r" && !parser_->got_some()) // perhaps of another empty line
+            break;
         error_code ec;
         const auto used = parser_->put(boost::asio::buffer(in_), ec);
         in_.erase(0, used);
@@ -124,18 +129,30 @@ PUSHER_DECL bool http_connection::parse() {
     keep_alive_ = parser_->get().keep_alive();
     request_ = parser_->release();
     parser_.reset();
-    in_request_ = true;
+    in_request_ = asked_ = true;
     const http_connection_ptr keep(this);
     owner_->at_request(keep);
     return false;
 }
 
+PUSHER_DECL bool http_connection::pass_empty_lines() {
+    if (parser_->got_some())
+        return true;
+    std::size_t at = 0;
+    while (std::string_view(in_).substr(at, 2) == "\r\n")
+        at += 2;
+    in_.erase(0, at);
+    empty_lines_ += at;
+    return empty_lines_ <= header_limit;
+}
+
 PUSHER_DECL bool http_connection::well_framed() const {
     namespace http = boost::beast::http;
     const auto& request = parser_->get();
-    return request.find(http::field::transfer_encoding) == request.end() ||
-           (parser_->chunked() && request.version() >= 11 &&
-            request.find(http::field::content_length) == request.end());
+    const auto [coding, end] = request.equal_range(http::field::transfer_encoding);
+    return coding == end ||
+           (std::next(coding) == end && boost::beast::iequals(coding->value(), "chunked") &&
+            request.version() >= 11 && request.find(http::field::content_length) == request.end());
 }
 
 PUSHER_DECL bool http_connection::refuse(error_code ec) {
@@ -163,12 +180,15 @@ PUSHER_DECL bool http_connection::at_bytes(std::span<char> bytes) {
     return parse() && channel_;
 }
 
-PUSHER_DECL void http_connection::at_end(error_code) {
+PUSHER_DECL void http_connection::at_end(error_code ec) {
     const http_connection_ptr keep(this);
-    if (!closing_ && parser_ && (!in_.empty() || parser_->got_some()) && channel_->half_closed())
+    if (!closing_ && parser_ && (!in_.empty() || parser_->got_some()) && channel_->half_closed()) {
         refuse(boost::beast::http::error::partial_message);
-    else
-        end();
+        return;
+    }
+    if (!asked_ && ec != errc::peer_closed)
+        owner_->at_failure(ec);
+    end();
 }
 
 PUSHER_DECL void http_connection::at_timeout() {
@@ -184,8 +204,11 @@ PUSHER_DECL void http_connection::at_timeout() {
         services_->arm(*this, progress_.next_look(*limits_));
         return;
     }
-    if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some()))
+    if (closing_ || !out_.empty() || !parser_ || (in_.empty() && !parser_->got_some())) {
+        if (!asked_)
+            owner_->at_failure(errc::handshake_timeout);
         return end();
+    }
     give_up_request();
     http_response r(http::status::request_timeout, 11);
     r.set(http::field::content_type, "application/json");
@@ -196,7 +219,7 @@ PUSHER_DECL void http_connection::at_timeout() {
 PUSHER_DECL void http_connection::give_up_request() {
     parser_.reset();
     keep_alive_ = false;
-    in_request_ = true;
+    in_request_ = asked_ = true;
     request_ = {};
     request_.version(11);
     owner_->at_bad_request();

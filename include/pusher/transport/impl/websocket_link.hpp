@@ -19,11 +19,16 @@ PUSHER_DECL websocket_link::websocket_link(
 PUSHER_DECL std::size_t websocket_link::feed(std::span<char> bytes) {
     const websocket_limits most{static_cast<std::uint32_t>(limits().request_bytes)};
     const auto result = decoder_.feed(bytes, most, visitor{*this});
-    if (result.fault != websocket_fault::none && state() == phase::open) {
-        failed_ = true;
-        end(to_close_reason(result.fault));
-    }
+    if (result.fault != websocket_fault::none)
+        fail(to_close_reason(result.fault));
     return result.consumed;
+}
+
+PUSHER_DECL void websocket_link::fail(const close_reason& reason) {
+    if (state() != phase::open)
+        return;
+    failed_ = true;
+    end(reason);
 }
 
 PUSHER_DECL bool websocket_link::inflate(std::string_view payload, std::string& out) {
@@ -34,9 +39,9 @@ PUSHER_DECL bool websocket_link::inflate(std::string_view payload, std::string& 
     case result::done:
         charge(out.size() / 1024); // it was not sent as such
         return true;
-    case result::too_large: end(close_reason::from(errc::message_too_large)); break;
+    case result::too_large: fail(close_reason::from(errc::message_too_large)); break;
     case result::invalid:
-        end({close_code::invalid_data, errc::protocol_error, "invalid compressed data"});
+        fail({close_code::invalid_data, errc::protocol_error, "invalid compressed data"});
         break;
     }
     return false;
