@@ -20,6 +20,7 @@
 #include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
+#include <pusher/detail/impl/core_subscribers.hpp>
 #include <pusher/detail/impl/journal.hpp>
 #include <pusher/detail/impl/journal_open.hpp>
 #include <pusher/dialect/impl/websocket_deflate.hpp>

@@ -10,6 +10,7 @@
 #include <pusher/detail/message_content.hpp>
 #include <pusher/detail/recent_ids.hpp>
 #include <pusher/detail/reporting.hpp>
+#include <pusher/detail/run_pool.hpp>
 #include <pusher/detail/stored_state.hpp>
 #include <pusher/detail/subscriber.hpp>
 #include <pusher/detail/timer_queue.hpp>
@@ -70,7 +71,7 @@ public:
 
     void observe(observer* o) noexcept { observer_ = o; }
 
-    // ---- subscribers and subscriptions: impl/core_subscribe.hpp
+    // ---- subscribers and subscriptions: impl/core_subscribers.hpp, core_subscribe.hpp
 
     void add(const subscriber_ptr& s);
     /// Ends all its subscriptions. What was queued for it is lost and counted; flush first to avoid that.
@@ -558,22 +559,7 @@ private:
     }
     run_ptr make_run(const shared_text& topic, const stored_at* stored = nullptr) {
         const auto at = stored ? *stored : now();
-        if (spare_runs_.empty())
-            return run_ptr(new run(topic, at.received, at.born, account_));
-        auto r = std::move(spare_runs_.back());
-        spare_runs_.pop_back();
-        r->begin(topic, at.received, at.born);
-        return r;
-    }
-    /// Keeps a run that nobody else has, if it is small, for a later turn: where many topics are published to
-    /// once in a turn, making runs would be most of the work.
-    void spare(run_ptr r) {
-        constexpr std::size_t most = 256;
-        constexpr std::size_t largest = 2048;
-        if (spare_runs_.size() == most || r->held() > largest)
-            return;
-        r->clear();
-        spare_runs_.push_back(std::move(r));
+        return runs_.make(topic, at.received, at.born, account_);
     }
     void enforce_limits(queue_subscriber& s, const outbox_params& limits, drop_cause why);
     /// What was encoded just now takes memory too.
@@ -833,7 +819,7 @@ private:
         uids_{0, text_hash(params_.hash_seed)};
     boost::unordered_flat_map<std::uint64_t, sub_options> options_; ///< by `options_key`
     turn turn_;
-    std::vector<run_ptr> spare_runs_;
+    run_pool runs_;
     std::deque<deferred> deferred_;
     std::vector<reporting_ptr> reports_;   ///< of this turn, in publish order
     reporting* reporting_ = nullptr;       ///< of the message that handlers are being called with
@@ -908,4 +894,5 @@ private:
 #include <pusher/detail/impl/core_state.hpp>
 #include <pusher/detail/impl/core_store.hpp>
 #include <pusher/detail/impl/core_subscribe.hpp>
+#include <pusher/detail/impl/core_subscribers.hpp>
 #endif

@@ -56,7 +56,7 @@ PUSHER_DECL void core::end_turn() {
     }
     for (auto& r : turn_.runs()) {
         if (r.messages->use_count() == 1) {
-            spare(std::move(r.messages));
+            runs_.give_back(std::move(r.messages));
             continue;
         }
         // A run that nobody but a history keeps has no need of its encoded form, nor of room to grow.
