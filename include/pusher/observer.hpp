@@ -45,7 +45,7 @@ struct subscriber_info {
 /// Hooks for logs, metrics and audits. Override what you need; without an observer none costs anything.
 ///
 /// The broker calls them on its executor, from inside the operation they tell of. They must not call back
-/// into the broker, and must not throw. The observer must outlive the broker.
+/// into the broker, and must not throw. The observer must outlive the broker, whose end is told too.
 class observer {
 public:
     virtual ~observer() = default;

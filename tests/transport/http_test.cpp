@@ -119,7 +119,7 @@ TEST_CASE("HTTP: connections that do not get to a request in time") {
         f.peer();
         auto p = f.peer();
         reset(p.socket);
-        f.hub.until([](auto& h) { return h.stats().transports.at("http").closed_by_error == 1; });
+        f.hub.until([](auto& h) { return h.stats().transports["http"].closed_by_error == 1; });
         CHECK(f.stats().closed.size() == 1); // who leaves in good order need not have asked
     }
     SECTION("byte by byte: the time is that of the whole request") {

@@ -159,6 +159,7 @@ TEST_CASE("cost: the last messages of a type", "[core]") {
 }
 
 TEST_CASE("cost: a hook for histories that throws keeps nothing, and is counted", "[core]") {
+    recording_observer seen;
     pusher::detail::core_params p;
     p.history_for = [](std::string_view topic) -> pusher::history_params {
         if (topic == "bad")
@@ -166,7 +167,6 @@ TEST_CASE("cost: a hook for histories that throws keeps nothing, and is counted"
         return {.messages = 1};
     };
     core_script s(p);
-    recording_observer seen;
     s.core.observe(&seen);
     CHECK_FALSE(s.publish("bad", "1").position);
     CHECK(s.publish("good", "1").position);

@@ -26,8 +26,8 @@ pusher::publish_options living(std::chrono::milliseconds ttl) {
 } // namespace
 
 TEST_CASE("expiry: what waits too long is not sent, and is told in its place", "[core]") {
-    core_script s;
     recording_observer seen;
+    core_script s;
     auto a = s.session({});
     s.subscribe(a, "t");
     a->link.room = 0;

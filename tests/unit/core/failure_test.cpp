@@ -170,8 +170,8 @@ TEST_CASE("failure: a handler that throws is called again, and what follows is h
 }
 
 TEST_CASE("failure: what a handler cannot take is dropped and told, or becomes a dead letter", "[core]") {
-    alarms a;
     recording_observer observer;
+    alarms a;
     const auto run = [&](core_script& s) {
         s.core.observe(&observer);
         auto h = s.handler([&](const pusher::message& m) {
@@ -360,8 +360,8 @@ TEST_CASE("failure: an alarm may publish; what fails then is another failure", "
 TEST_CASE(
     "failure: what a lost connection did not take is parked, and comes first when its user is back",
     "[core]") {
-    core_script s(with(failure_ladder(failure::persist{})));
     recording_observer observer;
+    core_script s(with(failure_ladder(failure::persist{})));
     auto ann = join(s, "ann");
     s.subscribe(ann, "t");
     publish(s, "t", 1, 1);
@@ -425,11 +425,11 @@ TEST_CASE("failure: what is pushed to a user needs no subscription to come back"
 }
 
 TEST_CASE("failure: what is pushed to a user who is not here waits for it", "[core]") {
+    recording_observer observer;
     alarms a;
     auto p = with(failure_ladder(retry(1, 1s), a.rung(), failure::persist{}));
     p.topic_policies.push_back({.filter = "lost", .on_failure = failure_ladder(failure::drop{})});
     core_script s(p);
-    recording_observer observer;
     CHECK(s.core.push_to("ann", "p", "1").matched == 0);
     s.core.push_to("ann", "lost", "2");
     s.core.push_to("", "p", "3");

@@ -140,8 +140,8 @@ TEST_CASE("core: leaving removes every subscription, and only its own", "[core]"
 }
 
 TEST_CASE("core: a handler that throws is counted, and the others get the message", "[core]") {
-    core_script s;
     recording_observer seen;
+    core_script s;
     s.core.observe(&seen);
     auto a = s.handler();
     auto b = s.handler([](const message&) { throw std::runtime_error("broken"); });

@@ -443,8 +443,8 @@ TEST_CASE("history: catching up in batches, with a slow connection", "[core]") {
 }
 
 TEST_CASE("history: a cursor that the end of the past overtakes", "[core]") {
-    core_script s(with_history(5));
     recording_observer seen;
+    core_script s(with_history(5));
     publish(s, "t", 1, 5);
     pusher::outbox_params l;
     l.messages = 2;

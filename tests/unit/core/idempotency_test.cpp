@@ -43,10 +43,10 @@ bool same(const receipt& a, const receipt& b) {
 
 TEST_CASE(
     "idempotency: what comes again is not published, and its publisher hears of the first time", "[core]") {
+    recording_observer seen;
     auto p = remembering(10);
     p.history.messages = 2;
     core_script s(p);
-    recording_observer seen;
     s.core.observe(&seen);
     auto session = s.session();
     auto handler = s.handler();

@@ -31,8 +31,8 @@ void publish(core_script& s, std::string_view topic, int from, int to) {
 } // namespace
 
 TEST_CASE("overflow: drop_oldest keeps up with the present", "[core]") {
-    core_script s;
     recording_observer seen;
+    core_script s;
     s.core.observe(&seen);
     auto a = s.session(limit(3));
     s.subscribe(a, "t");
@@ -77,8 +77,8 @@ TEST_CASE("overflow: drop_newest keeps an unbroken past", "[core]") {
 }
 
 TEST_CASE("overflow: conflate keeps the newest of each key", "[core]") {
-    core_script s;
     recording_observer seen;
+    core_script s;
     auto a = s.session(limit(4, overflow_policy::conflate));
     s.subscribe(a, "#", {.match = pusher::match_mode::filter});
     a->link.room = 0;
@@ -164,8 +164,8 @@ TEST_CASE("overflow: it is judged on what remains after the connection was tried
 }
 
 TEST_CASE("overflow: disconnect", "[core]") {
-    core_script s;
     recording_observer seen;
+    core_script s;
     s.core.observe(&seen);
     auto a = s.session(limit(3, overflow_policy::disconnect));
     s.subscribe(a, "t");
@@ -669,8 +669,8 @@ TEST_CASE("overflow: a session without a connection, and the next one", "[core]"
 }
 
 TEST_CASE("overflow: what the encoding cannot carry", "[core]") {
-    core_script s(with_history(10));
     recording_observer seen;
+    core_script s(with_history(10));
     s.core.observe(&seen);
     s.lines.longest = 3;
     auto a = s.session();

@@ -169,8 +169,8 @@ TEST_CASE("turn: a subscription sees what is sequenced after its birth and befor
 }
 
 TEST_CASE("turn: who leaves takes nothing from the others, and its place can be taken at once", "[core]") {
-    core_script s;
     recording_observer seen;
+    core_script s;
     s.core.observe(&seen);
     auto a = s.session();
     auto b = s.session();
