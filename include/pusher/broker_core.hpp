@@ -275,9 +275,11 @@ public:
 
     // ---- sessions
 
-    /// Ends a session, or all sessions of a uid, with a reason that the peer is told. What was published
-    /// before is tried once more, and then lost; what is published from now on is not for it. Peers that
-    /// reconnect by themselves come back, unless `broker_params::authenticate` refuses them then.
+    /// Ends a session, or all sessions of a uid, with a reason that the peer is told. That happens at the end
+    /// of the event loop's turn: until then it is listed, and what is published in the same turn, also after
+    /// this call, still goes to it; `boost::asio::post` what it must not get. What its connection does not
+    /// take then is lost. Peers that reconnect by themselves come back, unless `broker_params::authenticate`
+    /// refuses them then.
     /// \return how many there were.
     std::size_t kick(std::uint64_t session_id, std::string_view reason = "kicked");
     std::size_t kick_uid(std::string_view uid, std::string_view reason = "kicked");
@@ -287,7 +289,8 @@ public:
     template <std::invocable<const session_info&> F>
     void for_each_session(F&& f, std::string_view uid = {}) const;
 
-    /// Calls `f(const subscriber_info&)` for each that a message of the topic would go to.
+    /// Calls `f(const subscriber_info&)` for each that a message of the topic would go to. `f` must not change
+    /// anything.
     template <std::invocable<const subscriber_info&> F>
     void for_each_subscriber(std::string_view topic, F&& f) const;
 

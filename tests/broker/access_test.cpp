@@ -143,6 +143,7 @@ TEST_CASE("access: who does not authenticate in time is closed", "[broker]") {
         slow_host host;
         auto q = host.params();
         q.authentication_timeout = 100ms;
+        q.sessions = 1;
         broker_script t(std::move(q));
         client c(t);
         c.send("ping");
@@ -152,6 +153,13 @@ TEST_CASE("access: who does not authenticate in time is closed", "[broker]") {
         host.who.at(0)(authentication_result::anonymous()); // too late, and without effect
         t.run();
         CHECK(t.broker.stats().sessions == 0);
+        CHECK(t.broker.stats().transports.at("tcp").refused == 1);
+        c.leave();
+        client d(t); // has its place
+        host.who.at(1)(authentication_result::anonymous());
+        d.send("ping");
+        CHECK(d.heard() == texts{"ok"});
+        CHECK(t.broker.stats().sessions == 1);
     }
     SECTION("an identity that expires, unless it is confirmed before") {
         pusher::broker_params q;

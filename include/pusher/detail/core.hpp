@@ -76,7 +76,6 @@ public:
     void add(const subscriber_ptr& s);
     /// Ends all its subscriptions. What was queued for it is lost and counted; flush first to avoid that.
     void remove(subscriber_base& s);
-    void retire(queue_subscriber& s);
     void bind(subscriber_base& s, std::string_view uid);
 
     /// \param resume_after also replays what was published after this sequence, where there is history.

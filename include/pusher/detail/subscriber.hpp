@@ -135,7 +135,6 @@ public:
     bool progressed : 1 = false;          ///< its connection has taken something since `forget_progress`
     bool excused : 1 = false;             ///< it takes nothing: publishers do not wait for it
     bool mail_waits : 1 = false;          ///< its uid's mailbox may hold something for it
-    bool retired : 1 = false;             ///< nothing more is for it: it is about to be removed
     std::unique_ptr<catchup> catching;
 };
 

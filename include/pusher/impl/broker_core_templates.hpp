@@ -13,7 +13,7 @@ namespace pusher::inline v0 {
 template <std::invocable<const session_info&> F>
 void broker_core::for_each_session(F&& f, std::string_view uid) const {
     auto visit = [&](const detail::subscriber_base& b) {
-        if (!b.remote || b.retired)
+        if (!b.remote)
             return;
         const auto& s = static_cast<const detail::session&>(b);
         f(session_info{

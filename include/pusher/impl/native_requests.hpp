@@ -396,21 +396,25 @@ PUSHER_DECL void broker_core::subscribe_events(
             o.resume = place;
         error_code ec;
         core_.subscribe(s, topic, o, ec, query.match == match_mode::exact && !placed ? after : std::nullopt);
-        if (ec)
-            return close(s, close_reason::from(ec));
+        if (ec) {
+            close(s, close_reason::from(ec));
+            return false;
+        }
         // An id of another life: what this life has follows, and what came before it is lost. Topics that a
         // filter matches are not replayed.
         if (placed)
-            return;
+            return true;
         if (resume_asked && query.match == match_mode::exact ? !known && core_.keeps_history(topic)
                                                              : after && *after != core_.sequence())
             core_.tell_unknown_gap(s, topic);
+        return true;
     };
     for (const auto& topic : query.topics) {
-        if (query.types.empty())
-            subscribe(topic, {});
+        if (query.types.empty() && !subscribe(topic, {}))
+            return;
         for (const auto& type : query.types)
-            subscribe(topic, type);
+            if (!subscribe(topic, type))
+                return;
     }
 }
 

@@ -225,14 +225,17 @@ PUSHER_DECL void broker_core::set_deadline(detail::session& s, std::chrono::mill
     services_->arm(*s.timer, services::now() + in);
 }
 
-/// Ends a session when the turn is over: what was published so far goes first, and nothing that follows.
+/// Ends a session when the turn is over, so that what it has been sent so far goes first.
 PUSHER_DECL void broker_core::close(detail::session& s, close_reason reason) {
     using phase = detail::session::phase;
     if (s.state == phase::closing || s.state == phase::closed)
         return;
+    if (!s.owner && s.id == 0) { // the host has not decided about it, and need not any more
+        --undecided_;
+        ++stats_of(s.transport()).refused;
+    }
     s.state = phase::closing;
     s.ending = std::make_unique<close_reason>(std::move(reason));
-    core_.retire(s);
     closing_.push_back(&s);
     schedule();
 }
@@ -295,7 +298,7 @@ PUSHER_DECL std::chrono::milliseconds broker_core::retry_hint() {
 
 PUSHER_DECL std::size_t broker_core::kick(std::uint64_t session_id, std::string_view reason) {
     auto* const s = core_.find(session_id);
-    if (!s || !s->remote || s->retired)
+    if (!s || !s->remote)
         return 0;
     close(static_cast<detail::session&>(*s), {close_code::policy, errc::kicked, std::string(reason)});
     return 1;

@@ -437,7 +437,10 @@ TEST_CASE("turn: sessions with the same topics get the same bytes, each as far a
         const auto topic = (n - '0') % 2 == 0 ? "t" : "u";
         const auto payload = n + big.substr(n == '5' ? 0 : 1);
         both.push_back(topic + ("=" + payload));
-        others.push_back(n == '5' ? "!u 1" : "o " + both.back());
+        if (n == '7')
+            others.push_back("o !u 1");
+        if (n != '5')
+            others.push_back("o " + both.back());
         s.publish(topic, payload);
         if (n == '4') {
             s.core.reply(*asked, "reply\n");
@@ -465,9 +468,7 @@ TEST_CASE("turn: sessions with the same topics get the same bytes, each as far a
     expected = both;
     expected.back() = "!u 1";
     CHECK(datagrams->link.frames() == expected);
-    auto gap_first = narrow->link.frames();
-    CHECK(gap_first.size() == both.size());
-    CHECK(std::count(gap_first.begin(), gap_first.end(), "o !u 1") == 1);
+    CHECK(narrow->link.frames() == others);
     CHECK(s.lines.pushed == 11);
 }
 

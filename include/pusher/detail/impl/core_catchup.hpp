@@ -290,7 +290,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
     auto* const queue = s.what == subscriber_base::kind::queue ? static_cast<queue_subscriber*>(&s) : nullptr;
     const subscriber_ptr keep(&s);
     if (queue) {
-        if (queue->overflowed || queue->retired)
+        if (queue->overflowed)
             return;
         const auto has_room = [this](const auto& c) { return c->mail_first && !window_is_full(*c); };
         if (queue->mail_waits ||

@@ -39,6 +39,8 @@ PUSHER_DECL void core::end_turn() {
     if (turn_.empty() || flushing_)
         return;
     const scoped_flag guard(flushing_);
+    merged_.clear(); // of a turn that an encoding of the host's has ended by an exception
+    refused_.clear();
     for (auto& r : turn_.runs())
         if (auto* const t = r.topic) {
             close_run(*t);

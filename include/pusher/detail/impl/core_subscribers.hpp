@@ -50,16 +50,6 @@ PUSHER_DECL void core::remove(subscriber_base& s) {
         left_slots_.push_back(s.slot);
 }
 
-/// For a session that is to end with the turn: what was published so far still goes to it, and nothing that
-/// follows. What its cursors read stays theirs, for whom it is kept.
-PUSHER_DECL void core::retire(queue_subscriber& s) {
-    s.retired = true;
-    s.listed = false;
-    for (auto sub = s.subs.size(); sub-- != 0;)
-        if (s.subs[sub].index != sub_ref::catching)
-            end_subscription(s, sub);
-}
-
 PUSHER_DECL void core::clear() {
     has_ladders_ = false; // there will be no attempts
     abandon_reports(errc::stopped);
