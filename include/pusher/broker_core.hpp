@@ -289,8 +289,8 @@ public:
     template <std::invocable<const session_info&> F>
     void for_each_session(F&& f, std::string_view uid = {}) const;
 
-    /// Calls `f(const subscriber_info&)` for each that a message of the topic would go to. `f` must not change
-    /// anything.
+    /// Calls `f(const subscriber_info&)` for each that a message of the topic would go to. `f` must not
+    /// change anything.
     template <std::invocable<const subscriber_info&> F>
     void for_each_subscriber(std::string_view topic, F&& f) const;
 
