@@ -224,7 +224,8 @@ TEST_CASE("WebSocket: the end, said by the peer") {
 }
 
 TEST_CASE("WebSocket: the end, said by a peer that has not read what it was sent") {
-    fixture f({}, {.outbox = {.messages = 5000, .bytes = 64'000'000}});
+    // The sockets hold little of what is to come.
+    fixture f({.limits = {.send_buffer = 8 * 1024}}, {.outbox = {.messages = 5000, .bytes = 64'000'000}});
     auto p = f.peer(4096);
     p.send(text_frame(R"({"action":"subscribe","params":{"topic":"t"}})"));
     CHECK(heard(p) == "ok");
