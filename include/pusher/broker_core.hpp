@@ -408,7 +408,7 @@ public:
         return session_count_ + undecided_ >= params_.sessions || opening();
     }
 
-    /// Counts a connection that a transport turned away, or could not accept.
+    /// For transports, to count: who was turned away, challenged, failed early, or could not be accepted.
     void refused(std::string_view transport) { ++stats_of(transport).refused; }
     void challenged(std::string_view transport) { ++stats_of(transport).challenged; }
     void connection_failed(std::string_view transport, error_code why) {

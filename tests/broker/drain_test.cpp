@@ -25,6 +25,16 @@ void drain(broker_script& s, std::chrono::milliseconds limit, std::optional<erro
     s.broker.async_drain(limit, [&](error_code ec) { result = ec; });
 }
 
+/// Makes a peer one that does not read, with messages that wait for it.
+void fall_behind(client& a, broker_script& s) {
+    a.subscribe("t");
+    a.heard();
+    a.peer.pause();
+    for (int n = 0; n != 5; ++n)
+        s.broker.publish("t", std::to_string(n));
+    s.run();
+}
+
 } // namespace
 
 TEST_CASE(
@@ -62,12 +72,7 @@ TEST_CASE(
 TEST_CASE("drain: a slow session is waited for", "[broker]") {
     broker_script s;
     client a(s, 50);
-    a.subscribe("t");
-    a.heard();
-    a.peer.pause();
-    for (int n = 0; n != 5; ++n)
-        s.broker.publish("t", std::to_string(n));
-    s.run();
+    fall_behind(a, s);
     std::optional<error_code> result;
     drain(s, 10s, result);
     s.run();
@@ -106,12 +111,7 @@ TEST_CASE("drain: what takes too long is cut off, and that is said", "[broker]")
 TEST_CASE("drain: cancel comes before its end, and after it there is nothing left to do", "[broker]") {
     broker_script s;
     client a(s, 50);
-    a.subscribe("t");
-    a.heard();
-    a.peer.pause();
-    for (int n = 0; n != 5; ++n)
-        s.broker.publish("t", std::to_string(n));
-    s.run();
+    fall_behind(a, s);
     std::optional<error_code> result;
     SECTION("cancelled") {
         drain(s, 10s, result);
@@ -138,12 +138,7 @@ TEST_CASE("drain: cancel comes before its end, and after it there is nothing lef
 TEST_CASE("drain: one at a time; to cancel it is not to stop it", "[broker]") {
     broker_script s;
     client a(s, 50);
-    a.subscribe("t");
-    a.heard();
-    a.peer.pause();
-    for (int n = 0; n != 5; ++n)
-        s.broker.publish("t", std::to_string(n));
-    s.run();
+    fall_behind(a, s);
     boost::asio::cancellation_signal signal;
     std::optional<error_code> result;
     s.broker.async_drain(
