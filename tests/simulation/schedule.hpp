@@ -84,7 +84,7 @@ private:
     bool acknowledge_all(std::size_t n);
     static bool at_rest(const pusher::detail::catchup& c) {
         return std::all_of(c.cursors.begin(), c.cursors.end(), [](const auto& at) {
-            return at->sent && at->sent->empty() && at->next == at->topic->past->next_offset();
+            return at->sent && at->sent->empty() && at->next == at->topic->past()->next_offset();
         });
     }
     void come_to_rest();

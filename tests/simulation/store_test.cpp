@@ -220,19 +220,19 @@ private:
     void check_restored() {
         for (const auto& [topic, epoch_and_next] : known_) {
             const auto* const t = now_->middle.find_topic(topic);
-            if (shape_.age.count() != 0 && (!t || !t->past))
+            if (shape_.age.count() != 0 && (!t || !t->past()))
                 continue; // all too old
-            require(t && t->past, "a topic that was seen is there");
-            require(shape_.age.count() != 0 || t->past->epoch() == epoch_and_next.epoch, "in its epoch");
+            require(t && t->past(), "a topic that was seen is there");
+            require(shape_.age.count() != 0 || t->past()->epoch() == epoch_and_next.epoch, "in its epoch");
             require(
-                t->past->epoch() != epoch_and_next.epoch || t->past->next_offset() > epoch_and_next.offset,
+                t->past()->epoch() != epoch_and_next.epoch || t->past()->next_offset() > epoch_and_next.offset,
                 "with all that was seen");
         }
         for (const auto* const name : topic_names) {
             const auto* const t = now_->middle.find_topic(name);
-            if (!t || !t->past)
+            if (!t || !t->past())
                 continue;
-            const auto& past = *t->past;
+            const auto& past = *t->past();
             if (shape_.age.count() == 0 && shape_.memory > 1'000'000)
                 require(
                     past.messages() == std::min<std::uint64_t>(shape_.history, past.next_offset() - 1),
@@ -372,9 +372,9 @@ private:
             require(a.what != attempt::state::waiting, "every publish is answered");
         for (const auto& s : subscribers_) {
             const auto* const t = now_->middle.find_topic(s.topic);
-            require(t && t->past, "a topic with a subscriber has a history");
-            const auto next = t->past->next_offset();
-            if (t->past->messages() == 0)
+            require(t && t->past(), "a topic with a subscriber has a history");
+            const auto next = t->past()->next_offset();
+            if (t->past()->messages() == 0)
                 continue;
             require(
                 s.last && s.last->offset + 1 == next,
@@ -387,9 +387,9 @@ private:
             settle();
             for (const auto& log : disk_.contents().logs) {
                 const auto* const t = now_->middle.find_topic(std::string_view(log.name).substr(1));
-                require(t && t->past, "no log without a history");
+                require(t && t->past(), "no log without a history");
                 require(
-                    log.first == t->past->first_offset() && log.next == t->past->next_offset(),
+                    log.first == t->past()->first_offset() && log.next == t->past()->next_offset(),
                     "a log is as long as its history");
             }
         }

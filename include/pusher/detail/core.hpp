@@ -84,7 +84,7 @@ public:
         std::optional<std::uint64_t> resume_after = {});
     [[nodiscard]] bool keeps_history(std::string_view topic) const noexcept {
         const auto* const t = topics_.find(topic);
-        return t && t->past;
+        return t && t->past();
     }
     /// Tells a subscriber that it missed messages of a topic, or filter, nobody knows how many.
     void tell_unknown_gap(subscriber_base& s, std::string_view topic) {

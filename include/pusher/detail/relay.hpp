@@ -71,7 +71,7 @@ public:
         if (!elsewhere(topic))
             return false;
         const auto* const t = core_->find_topic(topic);
-        return !t || !t->past;
+        return !t || !t->past();
     }
     /// Gets copies of topics' histories, of those that are kept elsewhere. They stay for as long as there are
     /// subscribers.

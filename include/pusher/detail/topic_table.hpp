@@ -2,7 +2,6 @@
 #pragma once
 
 #include <pusher/detail/group.hpp>
-#include <pusher/detail/history.hpp>
 #include <pusher/detail/shared_text.hpp>
 #include <pusher/detail/text_hash.hpp>
 
@@ -18,31 +17,34 @@
 
 namespace pusher::inline v0::detail {
 
-struct cursor;
-
-/// A topic's history, and who is catching up from it.
-struct topic_past : history {
-    using history::history;
-
-    std::uint64_t held = 0; ///< for `core::next_to_read`: marks topics of which nothing new may come
-    bool aging = false;     ///< in the list of those whose history has an age limit
-    std::unique_ptr<std::vector<cursor*>> cursors;
-};
-
 /// A topic that has subscribers, a history, or messages in the current turn. No other topic has any state.
 /// Its name is behind it, in the same block of memory: a table makes them.
 struct topic_state : pattern {
-    std::unique_ptr<topic_past> past;
-
     [[nodiscard]] std::string_view text() const noexcept { return shared_text::view_behind(this + 1); }
     [[nodiscard]] shared_text name() const noexcept { return shared_text::behind(this + 1); }
 
+    /// Null: no history is kept of it.
+    [[nodiscard]] topic_past* past() const noexcept {
+        const auto* const few = handlers.beside();
+        return few ? few->past.get() : nullptr;
+    }
+    /// \return the one before
+    std::unique_ptr<topic_past> set_past(std::unique_ptr<topic_past> p) {
+        if (!p && !past())
+            return nullptr;
+        auto old = std::exchange(handlers.make_beside().past, std::move(p));
+        handlers.give_back();
+        return old;
+    }
+
     /// Who is catching up; null: nobody.
     [[nodiscard]] const std::vector<cursor*>* cursors() const noexcept {
-        return past ? past->cursors.get() : nullptr;
+        const auto* const p = past();
+        return p ? p->cursors.get() : nullptr;
     }
     [[nodiscard]] bool unused() const noexcept {
-        return (!past || past->unwritten()) && unused_but_for_its_past();
+        const auto* const p = past();
+        return (!p || p->unwritten()) && unused_but_for_its_past();
     }
     [[nodiscard]] bool unused_but_for_its_past() const noexcept {
         return no_subscribers() && open == no_run && pins == 0 && !cursors();

@@ -391,7 +391,7 @@ PUSHER_DECL void broker_core::subscribe_events(
         o.type = type;
         // Sequences are each broker's own: the topic that the id is of is better resumed by its place.
         const auto* const t = place && query.match == match_mode::exact ? core_.find_topic(topic) : nullptr;
-        const bool placed = t && t->past && t->past->epoch() == place->epoch;
+        const bool placed = t && t->past() && t->past()->epoch() == place->epoch;
         if (placed)
             o.resume = place;
         error_code ec;

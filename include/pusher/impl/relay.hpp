@@ -111,7 +111,7 @@ PUSHER_DECL history_params relay::keep_of(std::string_view topic) const {
 }
 
 PUSHER_DECL bool relay::has_history(std::string_view topic) const {
-    if (const auto* const t = core_->find_topic(topic); t && t->past)
+    if (const auto* const t = core_->find_topic(topic); t && t->past())
         return true;
     return keep_of(topic).enabled() && is_valid_topic(topic);
 }
@@ -186,10 +186,10 @@ PUSHER_DECL receipt relay::publish_here(
 
 PUSHER_DECL stored_at relay::time_of(std::string_view topic, const std::optional<topic_position>& position) {
     if (position)
-        if (const auto* const t = core_->find_topic(topic); t && t->past &&
-                                                            position->offset >= t->past->first_offset() &&
-                                                            position->offset < t->past->next_offset()) {
-            const auto& r = *t->past->at(position->offset).messages;
+        if (const auto* const t = core_->find_topic(topic); t && t->past() &&
+                                                            position->offset >= t->past()->first_offset() &&
+                                                            position->offset < t->past()->next_offset()) {
+            const auto& r = *t->past()->at(position->offset).messages;
             return {r.receive_time(), r.born()};
         }
     if (!now_)
@@ -354,9 +354,9 @@ PUSHER_DECL void relay::publish_relayed(const relayed& r) {
         return;
     }
     if (at.position)
-        if (const auto* const t = core_->find_topic(r.topic); t && t->past) {
-            const auto next = t->past->next_offset();
-            if (t->past->epoch() != r.position.epoch || r.position.offset < next)
+        if (const auto* const t = core_->find_topic(r.topic); t && t->past()) {
+            const auto next = t->past()->next_offset();
+            if (t->past()->epoch() != r.position.epoch || r.position.offset < next)
                 return; // nothing of the kind is sent
             if (r.position.offset > next)
                 core_->lose_relayed(r.topic, r.position.offset - next, next, r.position.offset - 1);
@@ -463,7 +463,7 @@ PUSHER_DECL void relay::send_history(std::uint32_t to, std::string_view topic) {
         r.error = errc::no_history;
     else if (t = core_->hold_topic(topic); !t)
         r.error = errc::too_many_topics;
-    else if (!t->past)
+    else if (!t->past())
         r.error = errc::no_history;
     if (r.error) {
         if (t)
@@ -471,7 +471,7 @@ PUSHER_DECL void relay::send_history(std::uint32_t to, std::string_view topic) {
         plane_->send(to, r);
         return schedule();
     }
-    const auto& past = *t->past;
+    const auto& past = *t->past();
     r.position = {past.epoch(), past.first_offset()};
     r.count = past.messages();
     plane_->send(to, r);
@@ -551,7 +551,7 @@ PUSHER_DECL void relay::history_came(std::uint32_t from) {
     const bool awaited = asked != fetching_.end() && !asked->second.waiting.empty();
     error_code ec;
     if (const auto* const t = core_->find_topic(topic.view());
-        !(t && t->past) && (wanted || awaited) && !core_->install(std::move(c->what)))
+        !(t && t->past()) && (wanted || awaited) && !core_->install(std::move(c->what)))
         ec = errc::too_many_topics;
     fetched(topic.view(), ec);
 }

@@ -180,7 +180,7 @@ TEST_CASE("acknowledge: who can't, and what it does not go with", "[core]") {
 TEST_CASE("acknowledge: resume begins after what was acknowledged", "[core]") {
     core_script s(with_window(10));
     publish(s, "h", 1, 5);
-    const auto epoch = s.core.find_topic("h")->past->epoch();
+    const auto epoch = s.core.find_topic("h")->past()->epoch();
     auto a = s.session();
     auto o = acknowledging();
     o.resume = pusher::topic_position{epoch, 2};

@@ -91,7 +91,7 @@ TEST_CASE("cost: a past that is over makes room, whether or not anybody publishe
             s.settle();
         }
         CHECK(s.core.topics() == 1);
-        CHECK(s.core.find_topic("kept")->past->messages() == 5);
+        CHECK(s.core.find_topic("kept")->past()->messages() == 5);
     }
 }
 

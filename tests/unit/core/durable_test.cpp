@@ -219,7 +219,7 @@ TEST_CASE("durable: who says where to go on does so", "[core]") {
     leave(s, ann);
     auto again = join(s, "ann");
     auto o = durable("d");
-    o.resume = pusher::topic_position{s.core.find_topic("h")->past->epoch(), 2};
+    o.resume = pusher::topic_position{s.core.find_topic("h")->past()->epoch(), 2};
     s.subscribe(again, "h", o);
     s.settle();
     CHECK(again->link.frames() == texts{"~h@3=3"});

@@ -77,7 +77,7 @@ TEST_CASE("expiry: a history", "[core]") {
     s.core.publish("t", "1", living(1s));
     s.core.publish("t", "2");
     s.turn();
-    const auto position = s.core.find_topic("t")->past->epoch();
+    const auto position = s.core.find_topic("t")->past()->epoch();
     virtual_clock::advance(1001ms);
 
     SECTION("who asks for the past has no claim to what has expired") {

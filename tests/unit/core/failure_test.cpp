@@ -669,7 +669,7 @@ TEST_CASE("failure: what a resume or the history brings is not brought from the 
     publish(s, "h", 4, 4);
     CHECK(parked(s, "ann") == texts{"h@2=2", "h@3=3"});
     auto again = join(s, "ann");
-    const auto epoch = s.core.find_topic("h")->past->epoch();
+    const auto epoch = s.core.find_topic("h")->past()->epoch();
     pusher::subscribe_options o;
     SECTION("resume") {
         o.resume = pusher::topic_position{epoch, 1};
@@ -942,7 +942,7 @@ TEST_CASE("failure: what waits for another connection is not passed by a resume"
     lose_connection(s, ann);
     auto wide = join(s, "ann");
     pusher::subscribe_options o;
-    o.resume = pusher::topic_position{s.core.find_topic("h")->past->epoch(), 3};
+    o.resume = pusher::topic_position{s.core.find_topic("h")->past()->epoch(), 3};
     s.subscribe(wide, "h", o);
     s.settle();
     CHECK(wide->link.frames() == texts{"~h@2=long"});
@@ -1237,7 +1237,7 @@ TEST_CASE("failure: what is not acknowledged in time is sent again when the ladd
         auto again = join(s, "ann");
         pusher::subscribe_options o;
         o.acknowledge = true;
-        o.resume = pusher::topic_position{s.core.find_topic("h")->past->epoch(), 1};
+        o.resume = pusher::topic_position{s.core.find_topic("h")->past()->epoch(), 1};
         s.subscribe(again, "h", o);
         s.settle();
         CHECK(again->link.frames() == texts{"h@2=2", "h@3=3"});
@@ -1551,7 +1551,7 @@ TEST_CASE("failure: a gap does not tell of what is kept", "[core]") {
     publish(s, "h", 5, 12);
     auto again = join(s, "ann");
     pusher::subscribe_options o;
-    o.resume = pusher::topic_position{s.core.find_topic("h")->past->epoch(), 1};
+    o.resume = pusher::topic_position{s.core.find_topic("h")->past()->epoch(), 1};
     const auto live = texts{"h@8=8", "h@9=9", "h@10=10", "h@11=11", "h@12=12"};
     SECTION("those behind it are told") {
         CHECK(s.subscribe(again, "h", o).recovered == false);

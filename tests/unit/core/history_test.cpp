@@ -39,9 +39,9 @@ void publish(core_script& s, std::string_view topic, int from, int to) {
 
 const pusher::detail::history& past(core_script& s, std::string_view topic) {
     const auto* const t = s.core.find_topic(topic);
-    if (!t || !t->past)
+    if (!t || !t->past())
         throw std::logic_error("no history");
-    return *t->past;
+    return *t->past();
 }
 
 /// The first and last offset that are kept.

@@ -123,13 +123,13 @@ TEST_CASE("memory: histories, together", "[core]") {
         s.turn();
         REQUIRE(s.core.memory() <= budget);
     }
-    CHECK(s.core.find_topic("small")->past->messages() == 1);
-    CHECK(s.core.find_topic("a")->past->messages() > 10);
-    CHECK(s.core.find_topic("b")->past->messages() > 10);
+    CHECK(s.core.find_topic("small")->past()->messages() == 1);
+    CHECK(s.core.find_topic("a")->past()->messages() > 10);
+    CHECK(s.core.find_topic("b")->past()->messages() > 10);
     SECTION("who comes back is told") {
         auto a = s.session();
-        const auto first = s.core.find_topic("a")->past->first_offset();
-        const auto epoch = s.core.find_topic("a")->past->epoch();
+        const auto first = s.core.find_topic("a")->past()->first_offset();
+        const auto epoch = s.core.find_topic("a")->past()->epoch();
         const auto r = s.subscribe(a, "a", {.resume = pusher::topic_position{epoch, 1}});
         CHECK(r.recovered == false);
         s.settle();

@@ -335,7 +335,7 @@ TEST_CASE("overflow: where nobody knows how many, nobody knows how many in all",
             s.publish("t", "0");
         core_script::options o;
         o.type = "x";
-        o.resume = pusher::topic_position{s.core.find_topic("t")->past->epoch(), 1};
+        o.resume = pusher::topic_position{s.core.find_topic("t")->past()->epoch(), 1};
         CHECK(s.subscribe(a, "t", o).recovered == false);
         s.settle();
         for (int n = 7; n <= 12; ++n)

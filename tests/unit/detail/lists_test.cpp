@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 using pusher::detail::compact_list;
@@ -28,6 +29,15 @@ struct large {
 static_assert(sizeof(compact_list<small>) == 16);
 static_assert(sizeof(compact_list<large>) == 16);
 static_assert(sizeof(rare_list<large>) == sizeof(void*));
+
+/// What is beside a list.
+struct owner {
+    std::unique_ptr<std::uint32_t> number;
+
+    [[nodiscard]] bool empty() const noexcept { return !number; }
+};
+using list_with_owner = rare_list<large, owner>;
+static_assert(sizeof(list_with_owner) == sizeof(void*));
 
 small make(std::uint32_t i, small*) { return {i, ~i}; }
 large make(std::uint32_t i, large*) { return {i, ~std::uint64_t{i}, i + 1}; }
@@ -129,4 +139,39 @@ TEST_CASE("rare_list: elements come, go and stay what they are") {
     CHECK(holds(list, {0, 1, 2}));
     list.reset();
     CHECK(holds(list, {}));
+}
+
+TEST_CASE("rare_list: what is beside the elements stays while they come and go") {
+    grow_and_shrink<list_with_owner, large>();
+    list_with_owner list;
+    CHECK(list.beside() == nullptr);
+    list.make_beside().number = std::make_unique<std::uint32_t>(5);
+    CHECK(list.empty());
+    CHECK(list.begin() == list.end());
+    const auto* const number = list.beside()->number.get();
+    for (std::uint32_t i = 0; i != 100; ++i)
+        list.push_back(make(i, static_cast<large*>(nullptr)));
+    list.keep(2);
+    CHECK(holds(list, {0, 1}));
+    CHECK(&list.make_beside() == list.beside());
+    REQUIRE(list.beside());
+    CHECK(list.beside()->number.get() == number);
+
+    list.reset();
+    CHECK(holds(list, {}));
+    REQUIRE(list.beside());
+    CHECK(list.beside()->number.get() == number);
+    CHECK(*number == 5);
+
+    list.push_back(make(7, static_cast<large*>(nullptr)));
+    list.beside()->number.reset();
+    list.give_back();
+    CHECK(holds(list, {7}));
+    list.reset();
+    CHECK(list.beside() == nullptr);
+
+    list.make_beside().number = std::make_unique<std::uint32_t>(6);
+    list.beside()->number.reset();
+    list.give_back();
+    CHECK(list.beside() == nullptr);
 }

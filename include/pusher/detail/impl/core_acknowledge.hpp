@@ -58,8 +58,8 @@ PUSHER_DECL void core::late(in_flight& sent) {
     if (again) {
         sent.state.failed_again();
         ++counters_.retried;
-    } else if (has_ladders_ && sent.oldest().offset >= c.topic->past->first_offset()) {
-        const auto at = c.topic->past->at(sent.oldest().offset);
+    } else if (has_ladders_ && sent.oldest().offset >= c.topic->past()->first_offset()) {
+        const auto at = c.topic->past()->at(sent.oldest().offset);
         const run_ptr r(at.messages);
         auto state = sent.state;
         state.why = failure_cause::not_acknowledged;
@@ -159,7 +159,7 @@ void core::for_repeating(subscriber_base& s, const cursor& first, F&& f) {
 /// Sends a message again. \return its size; nothing if it is not there any more, or has expired.
 PUSHER_DECL std::optional<std::size_t> core::repeat(queue_subscriber& s, cursor& c) {
     const auto e = c.sent->next_again();
-    const auto& past = *c.topic->past;
+    const auto& past = *c.topic->past();
     if (e.offset >= past.first_offset()) {
         const auto p = past.at(e.offset);
         const run_ptr r(p.messages);

@@ -27,9 +27,9 @@ PUSHER_DECL void core::start_cursor(std::unique_ptr<cursor> c) {
     close_run(t); // what was published before is not covered by the cursor, and is in runs of its own
     if (c->group != cursor::no_group)
         ++groups_[c->group]->pins;
-    if (!t.past->cursors)
-        t.past->cursors = std::make_unique<std::vector<cursor*>>();
-    t.past->cursors->push_back(c.get());
+    if (!t.past()->cursors)
+        t.past()->cursors = std::make_unique<std::vector<cursor*>>();
+    t.past()->cursors->push_back(c.get());
     begin_catching(s).cursors.push_back(std::move(c));
     schedule_catchup(s);
 }
@@ -53,8 +53,8 @@ PUSHER_DECL void core::stop_cursor(subscriber_base& s, std::uint32_t group_id) {
         expect_mail(s);
     }
     if (relied_on(s, c)) {
-        c.skip_to(c.topic->past->after_sequence(c.born));
-        if (c.next != c.topic->past->next_offset())
+        c.skip_to(c.topic->past()->after_sequence(c.born));
+        if (c.next != c.topic->past()->next_offset())
             return;
     }
     forget(c);
@@ -76,10 +76,10 @@ PUSHER_DECL bool core::relied_on(const subscriber_base& s, const cursor& c) cons
 
 /// Takes a cursor out of its topic's list.
 PUSHER_DECL void core::forget(const cursor& c) {
-    auto& of_topic = *c.topic->past->cursors;
+    auto& of_topic = *c.topic->past()->cursors;
     of_topic.erase(std::find(of_topic.begin(), of_topic.end(), &c));
     if (of_topic.empty())
-        c.topic->past->cursors.reset();
+        c.topic->past()->cursors.reset();
 }
 
 /// \return the groups that the cursors have pinned, patterns before their types' groups: to be unpinned.
@@ -197,18 +197,18 @@ PUSHER_DECL bool core::spill_newest(queue_subscriber& s) {
     const auto [r, index] = s.box->newest();
     const auto offset = r->offset_of(index);
     auto* const t = topics_.find(r->topic().view());
-    if (offset == 0 || !t || !t->past || t->past->epoch() != r->epoch() || offset < t->past->first_offset() ||
+    if (offset == 0 || !t || !t->past() || t->past()->epoch() != r->epoch() || offset < t->past()->first_offset() ||
         !for_live(s, *r, index))
         return false;
     auto* const known = s.catching ? s.catching->ungrouped(t) : nullptr;
     if (!known && s.catching && s.catching->cursors.size() >= params_.subscriptions)
         return false;
     // The cursor will bring everything from there on: nothing of it may have come already, or be lost.
-    const auto end = known ? known->next : t->past->next_offset();
+    const auto end = known ? known->next : t->past()->next_offset();
     if (end - offset > most_looked_at)
         return false;
     for (auto after = offset + 1; after < end; ++after) {
-        const auto p = t->past->at(after);
+        const auto p = t->past()->at(after);
         const auto sequence = p.messages->at(p.index).sequence;
         const auto brings = [&](const auto& c) {
             return c->topic == t && c->next <= after && c->born < sequence;
@@ -254,13 +254,13 @@ PUSHER_DECL cursor* core::next_to_read(const subscriber_base& s, bool& again) co
     const auto mark = ++held_mark_;
     for (const auto& c : cursors)
         if (c->sent && (c->mail_first || window_is_full(*c) || c->sent->state.waits))
-            c->topic->past->held = mark;
+            c->topic->past()->held = mark;
     cursor* found = nullptr;
     std::uint64_t first = 0;
     for (const auto& c : cursors) {
-        const auto& past = *c->topic->past;
+        const auto& past = *c->topic->past();
         const bool repeats = c->sent && c->sent->repeats();
-        if (!repeats && (c->next == past.next_offset() || c->topic->past->held == mark))
+        if (!repeats && (c->next == past.next_offset() || c->topic->past()->held == mark))
             continue;
         if (!repeats && c->next_sequence == 0) {
             const auto p = past.at(c->next);
@@ -342,7 +342,7 @@ PUSHER_DECL void core::read_on(subscriber_base& s) {
         }
         auto& t = *oldest->topic;
         const auto offset = oldest->next;
-        const auto place = t.past->at(offset);
+        const auto place = t.past()->at(offset);
         const run_ptr r(place.messages);
         const bool wanted = wants(s, t, *r, place.index, offset);
         const bool expired = r->expired(place.index, now);
@@ -403,7 +403,7 @@ PUSHER_DECL void core::go_live(subscriber_base& s) {
     std::vector<std::unique_ptr<cursor>> done;
     std::vector<std::unique_ptr<cursor>> others;
     for (auto& c : cursors) {
-        const bool reads_on = c->sent || c->next != c->topic->past->next_offset();
+        const bool reads_on = c->sent || c->next != c->topic->past()->next_offset();
         (reads_on ? others : done).push_back(std::move(c));
     }
     cursors = std::move(others);

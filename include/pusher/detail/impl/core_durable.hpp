@@ -40,7 +40,7 @@ PUSHER_DECL void core::read_for_durable(cursor& c, std::string_view name, std::u
     d.reader = &c;
     c.durable = &d;
     const bool fresh = std::exchange(d.fresh, false);
-    const auto epoch = c.topic->past->epoch();
+    const auto epoch = c.topic->past()->epoch();
     if (std::exchange(d.epoch, epoch) == epoch && !fresh)
         d.offset =
             std::min(d.offset, offset); // who resumes further on has received that, and not acknowledged it
@@ -101,7 +101,7 @@ PUSHER_DECL bool core::prepare_durable(
     if (ec)
         return false;
     auto* const t = topics_.find(text);
-    if (t ? !t->past : !history_of(text).enabled())
+    if (t ? !t->past() : !history_of(text).enabled())
         ec = errc::no_history;
     else if (!t && !room_for_state())
         ec = errc::too_many_topics;
@@ -116,8 +116,8 @@ PUSHER_DECL bool core::prepare_durable(
             return !known->stored;
     auto& topic = t ? *t : add_topic(text, history_of(text));
     auto& c = durable_cursor_for(s.uid.view(), o.durable, topic.name(), shared_text(o.type));
-    c.epoch = topic.past->epoch();
-    c.offset = c.sent = topic.past->next_offset() - 1;
+    c.epoch = topic.past()->epoch();
+    c.offset = c.sent = topic.past()->next_offset() - 1;
     c.fresh = true;
     auto& of = *c.of;
     if (of.holder == 0) {

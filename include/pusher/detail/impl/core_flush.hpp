@@ -425,7 +425,7 @@ PUSHER_DECL void core::forget_queued(queue_subscriber& s, drop_cause why, bool f
                std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
                    const auto offset = r.offset_of(index);
                    return c->sent && c->topic->text() == r.topic().view() &&
-                          offset >= c->topic->past->first_offset() && c->sent->contains(offset) &&
+                          offset >= c->topic->past()->first_offset() && c->sent->contains(offset) &&
                           (c->durable || !ladder_for(s, r.topic().view(), r.type_of(index)).empty());
                });
     };

@@ -41,7 +41,7 @@ PUSHER_DECL bool core::reached_otherwise(
 PUSHER_DECL bool core::cursor_has(const subscriber_base& s, const run& r, std::uint32_t index) const {
     return s.catching && r.in_history() &&
            std::any_of(s.catching->cursors.begin(), s.catching->cursors.end(), [&](const auto& c) {
-               return c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+               return c->topic->text() == r.topic().view() && c->topic->past()->epoch() == r.epoch() &&
                       c->from <= r.offset_of(index) && asks_for(*c, s, r, index);
            });
 }
@@ -52,7 +52,7 @@ PUSHER_DECL bool core::cursor_brings(const subscriber_base& s, const run& r, std
         return false;
     const auto offset = r.offset_of(index);
     for (const auto& c : s.catching->cursors)
-        if (c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+        if (c->topic->text() == r.topic().view() && c->topic->past()->epoch() == r.epoch() &&
             c->next <= offset && asks_for(*c, s, r, index)) {
             c->owed = std::min(c->owed, offset);
             return true;
@@ -121,7 +121,7 @@ PUSHER_DECL void core::fail_sent(queue_subscriber& s) {
         timer_queue::cancel(*c->sent);
         if (c->durable) // it will go on where it is
             continue;
-        const auto& past = *c->topic->past;
+        const auto& past = *c->topic->past();
         for (const auto& e : c->sent->all())
             if (e.offset >= past.first_offset()) {
                 const auto at = past.at(e.offset);
@@ -145,14 +145,14 @@ PUSHER_DECL void core::fail_unread(queue_subscriber& s) {
         });
         if (durable || std::any_of(cursors.begin(), c, same))
             continue;
-        const auto end = t.past->next_offset();
+        const auto end = t.past()->next_offset();
         auto from = end;
         for (const auto& other : cursors)
             if (same(other))
                 from = std::min(from, std::max(other->next, other->owed));
-        from = std::max({from, t.past->first_offset(), end - std::min(end, most)});
+        from = std::max({from, t.past()->first_offset(), end - std::min(end, most)});
         for (auto offset = from; offset != end; ++offset) {
-            const auto at = t.past->at(offset);
+            const auto at = t.past()->at(offset);
             const auto goes_on = [&](const auto& other) {
                 return same(other) && other->durable && asks_for(*other, s, *at.messages, at.index);
             };

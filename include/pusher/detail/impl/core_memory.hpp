@@ -24,8 +24,8 @@ PUSHER_DECL void core::enforce_memory() {
     for (bool any = true; any && account_->bytes > enough;) {
         holders.clear();
         topics_.for_each([&](topic_state& t) {
-            if (t.past && t.past->messages() != 0)
-                holders.push_back({t.past->footprint(), &t, nullptr});
+            if (t.past() && t.past()->messages() != 0)
+                holders.push_back({t.past()->footprint(), &t, nullptr});
         });
         for (const auto& s : slots_)
             if (s && s->what == subscriber_base::kind::queue)
@@ -92,11 +92,11 @@ PUSHER_DECL void core::enforce_memory() {
 
 /// The older half of a topic's past is forgotten.
 PUSHER_DECL bool core::shed(topic_state& t) {
-    const bool any = t.past->messages() != 0;
-    for (auto left = (t.past->messages() + 1) / 2; left != 0; --left)
+    const bool any = t.past()->messages() != 0;
+    for (auto left = (t.past()->messages() + 1) / 2; left != 0; --left)
         pop_oldest(t);
     if (t.open == topic_state::no_run)
-        t.past->release_last();
+        t.past()->release_last();
     return any;
 }
 

@@ -51,8 +51,8 @@ PUSHER_DECL bool core::repeats(receipt& result, const id_use& id) {
 /// Opens a run of a topic, for nobody yet.
 PUSHER_DECL std::uint32_t core::open(topic_state& t, const stored_at* stored) {
     auto r = make_run(t.name(), stored);
-    if (t.past)
-        t.past->open(r);
+    if (t.past())
+        t.past()->open(r);
     else if (stored && stored->position)
         r->keep_in_history(stored->position->epoch, stored->position->offset);
     ++open_runs_;
@@ -120,26 +120,26 @@ PUSHER_DECL void core::append(
     std::uint32_t run_index, std::uint32_t slice) {
     turn_.run_at(run_index).messages->append(m, publisher, ttl);
     turn_.logged(run_index, slice);
-    if (t.past)
+    if (t.past())
         appended_to_past(t);
 }
 
 /// The message that was just appended to a run is in the topic's history too.
 PUSHER_DECL void core::appended_to_past(topic_state& t) {
-    t.past->appended();
-    if (!t.past->aging && t.past->params().age.count() > 0) {
-        t.past->aging = true;
+    t.past()->appended();
+    if (!t.past()->aging && t.past()->params().age.count() > 0) {
+        t.past()->aging = true;
         aging_.push_back(t.id);
     }
-    if (t.past->cursors)
-        for (const auto* const c : *t.past->cursors)
+    if (t.past()->cursors)
+        for (const auto* const c : *t.past()->cursors)
             if (c->sent) // it waits for what is new
                 schedule_catchup(*c->who);
     trim(t);
 }
 
 PUSHER_DECL void core::trim(topic_state& t) {
-    auto& past = *t.past;
+    auto& past = *t.past();
     if (past.messages() == 0)
         return;
     // The clock is asked only where age matters.
@@ -149,10 +149,10 @@ PUSHER_DECL void core::trim(topic_state& t) {
 }
 
 PUSHER_DECL void core::pop_oldest(topic_state& t) {
-    if (t.past->cursors && !t.past->cursors->empty())
-        trimmed(t, t.past->oldest(), t.past->first_offset());
-    t.past->pop_oldest();
-    if (t.past->stored.on && keeper_)
+    if (t.past()->cursors && !t.past()->cursors->empty())
+        trimmed(t, t.past()->oldest(), t.past()->first_offset());
+    t.past()->pop_oldest();
+    if (t.past()->stored.on && keeper_)
         keeper_->at_trim(t);
 }
 
@@ -163,17 +163,17 @@ PUSHER_DECL void core::forget_expired(std::size_t most) {
             next_aging_ = 0;
         auto& t = static_cast<topic_state&>(*groups_[aging_[next_aging_]]);
         trim(t);
-        if (t.past->messages() != 0 || !t.unused_but_for_its_past()) {
+        if (t.past()->messages() != 0 || !t.unused_but_for_its_past()) {
             ++next_aging_;
             continue;
         }
         aging_[next_aging_] = aging_.back();
         aging_.pop_back();
-        expired_sequence_ = std::max(expired_sequence_, t.past->trimmed_sequence());
+        expired_sequence_ = std::max(expired_sequence_, t.past()->trimmed_sequence());
         ++forgotten_histories_;
-        if (t.past->stored.on && keeper_)
+        if (t.past()->stored.on && keeper_)
             keeper_->at_forget(t);
-        t.past.reset();
+        t.set_past(nullptr);
         release(t);
     }
 }
@@ -195,7 +195,7 @@ PUSHER_DECL bool core::continues(const topic_state& t, const stored_at& at) {
     constexpr auto about = std::chrono::milliseconds(10);
     if (at.received > r.receive_time() + about || r.receive_time() > at.received + about)
         return false;
-    if (t.past)
+    if (t.past())
         return true;
     return at.position ? r.in_history() && r.epoch() == at.position->epoch &&
                              r.offset_of(r.size()) == at.position->offset
@@ -236,7 +236,7 @@ PUSHER_DECL receipt core::publish(
         const auto* const g = p.find_type(o.type);
         return g && !g->members.empty();
     };
-    bool queued = t && (t->past || has_members(*t));
+    bool queued = t && (t->past() || has_members(*t));
     for (std::size_t i = 0; !queued && i != matched_.size(); ++i)
         queued = has_members(*matched_[i]);
     if (!t) {
@@ -268,8 +268,8 @@ PUSHER_DECL receipt core::publish(
         run_index = t->open;
         auto& plan = plan_for(run_index, o.type);
         result.matched = plan.matched;
-        if (t->past) {
-            m.position = topic_position{t->past->epoch(), t->past->next_offset()};
+        if (t->past()) {
+            m.position = topic_position{t->past()->epoch(), t->past()->next_offset()};
             m.receive_time = turn_.run_at(run_index).messages->receive_time();
             result.position = m.position;
         }
@@ -319,7 +319,7 @@ PUSHER_DECL receipt core::publish(
 
 /// Whether a message of a topic goes to the handlers of all its types, if it is one, and to nobody else.
 inline bool core::for_handlers_only(const topic_state& t, const publish_options& o) const noexcept {
-    return t.has_handlers() && t.members.empty() && !t.typed && !t.past && filters_.empty() &&
+    return t.has_handlers() && t.members.empty() && !t.typed() && !t.past() && filters_.empty() &&
            !dispatching_ && (o.id.empty() || !recent_ids_.enabled());
 }
 
@@ -573,14 +573,14 @@ PUSHER_DECL receipt core::publish_to(
             t = nullptr;
         }
     }
-    const bool kept = in_history && t && t->past;
+    const bool kept = in_history && t && t->past();
     auto run_index = topic_state::no_run;
     if (!queues.empty() || kept) {
         auto r = make_run(t ? t->name() : shared_text(label), stored);
         r->set_addressed();
         if (kept) {
-            result.position = m.position = topic_position{t->past->epoch(), t->past->next_offset()};
-            t->past->open(r);
+            result.position = m.position = topic_position{t->past()->epoch(), t->past()->next_offset()};
+            t->past()->open(r);
         } else if (stored && stored->position) {
             result.position = m.position = stored->position;
             r->keep_in_history(stored->position->epoch, stored->position->offset);

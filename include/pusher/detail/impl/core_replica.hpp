@@ -48,12 +48,12 @@ PUSHER_DECL bool core::install(replica r) {
         t = &add_topic(r.topic.view(), {});
     }
     close_run(*t); // which is in no history
-    if (const auto old = std::exchange(t->past, std::move(r.past))) {
-        t->past->cursors = std::move(old->cursors);
-        t->past->aging = old->aging;
+    if (const auto old = t->set_past(std::move(r.past))) {
+        t->past()->cursors = std::move(old->cursors);
+        t->past()->aging = old->aging;
     }
-    if (t->past->params().age.count() > 0 && !t->past->aging) {
-        t->past->aging = true;
+    if (t->past()->params().age.count() > 0 && !t->past()->aging) {
+        t->past()->aging = true;
         aging_.push_back(t->id);
     }
     trim(*t);
@@ -62,16 +62,16 @@ PUSHER_DECL bool core::install(replica r) {
 
 PUSHER_DECL bool core::drop_replica(std::string_view topic) {
     auto* const t = topics_.find(topic);
-    if (!t || !t->past)
+    if (!t || !t->past())
         return true;
     if (!t->no_subscribers() || t->pins != 0 || t->cursors())
         return false;
     close_run(*t);
-    if (t->past->aging) {
+    if (t->past()->aging) {
         *std::find(aging_.begin(), aging_.end(), t->id) = aging_.back();
         aging_.pop_back();
     }
-    t->past.reset();
+    t->set_past(nullptr);
     release(*t);
     return true;
 }
@@ -80,16 +80,16 @@ PUSHER_DECL void
 core::lose_relayed(std::string_view topic, std::uint64_t count, std::uint64_t first, std::uint64_t last) {
     end_turn(); // they came after what is being written
     auto* const t = topics_.find(topic);
-    if (t && t->past && last != 0 && t->past->next_offset() <= last) {
+    if (t && t->past() && last != 0 && t->past()->next_offset() <= last) {
         // A history has no holes: it begins anew behind them.
         close_run(*t);
-        while (t->past->messages() != 0)
+        while (t->past()->messages() != 0)
             pop_oldest(*t);
-        t->past->release_last();
+        t->past()->release_last();
         if (t->cursors())
             for (auto* const c : *t->cursors())
                 c->skip_to(last + 1);
-        t->past->restore(last + 1);
+        t->past()->restore(last + 1);
     }
     std::vector<subscriber_ptr> all;
     for_each_subscriber_of(topic, [&](subscriber_base& s) { all.push_back(&s); });

@@ -229,11 +229,11 @@ PUSHER_DECL bool core::will_read(std::uint64_t id, const reporting& r) const {
     const auto* const s = find(id);
     const auto* const t = topics_.find(r.topic);
     const auto& at = r.report.position;
-    if (!s || !s->catching || !t || !t->past || !at || t->past->epoch() != at->epoch ||
-        at->offset < t->past->first_offset() ||
+    if (!s || !s->catching || !t || !t->past() || !at || t->past()->epoch() != at->epoch ||
+        at->offset < t->past()->first_offset() ||
         (s->what == subscriber_base::kind::queue && static_cast<const queue_subscriber&>(*s).overflowed))
         return false;
-    const auto place = t->past->at(at->offset);
+    const auto place = t->past()->at(at->offset);
     return wants(*s, *t, *place.messages, place.index, at->offset);
 }
 

@@ -187,7 +187,7 @@ PUSHER_DECL cursor*
 core::acknowledging(const subscriber_base& s, const run& r, std::uint32_t index) const noexcept {
     if (s.catching && r.in_history())
         for (const auto& c : s.catching->cursors)
-            if (c->sent && c->topic->text() == r.topic().view() && c->topic->past->epoch() == r.epoch() &&
+            if (c->sent && c->topic->text() == r.topic().view() && c->topic->past()->epoch() == r.epoch() &&
                 asks_for(*c, s, r, index))
                 return c.get();
     return nullptr;
@@ -281,7 +281,7 @@ PUSHER_DECL std::uint64_t core::but_for_kept(
     for (const auto& p : found->second->parcels) {
         const auto& r = *p->messages;
         if (p->out == 0 && p->not_to != s.id && r.topic().view() == t.text() && r.in_history() &&
-            r.epoch() == t.past->epoch() && r.offset_of(p->index) >= gone.first &&
+            r.epoch() == t.past()->epoch() && r.offset_of(p->index) >= gone.first &&
             r.offset_of(p->index) <= gone.second && (o.type.empty() || o.type == r.type_of(p->index)) &&
             (p->who.durable.empty() || p->who.durable.view() == o.durable) &&
             !r.expired(p->index, params_.steady()))

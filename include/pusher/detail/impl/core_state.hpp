@@ -149,7 +149,7 @@ PUSHER_DECL error_code core::restore_failure(std::string_view key, std::string_v
     run_ptr r;
     std::uint32_t index = 0;
     const auto* const t = stored.position ? topics_.find(stored.topic) : nullptr;
-    const auto* const past = t ? t->past.get() : nullptr;
+    const auto* const past = t ? t->past() : nullptr;
     if (past && past->epoch() == stored.position->epoch && stored.position->offset >= past->first_offset() &&
         stored.position->offset < past->next_offset()) {
         const auto at = past->at(stored.position->offset);

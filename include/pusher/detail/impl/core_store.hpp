@@ -13,7 +13,7 @@ PUSHER_DECL bool core::kept_in_store(std::string_view topic) {
     if (!keeper_)
         return false;
     if (const auto* const t = topics_.find(topic))
-        return t->past && t->past->stored.on;
+        return t->past() && t->past()->stored.on;
     if (!is_valid_topic(topic))
         return false;
     const auto keep = history_of(topic);
@@ -50,11 +50,11 @@ PUSHER_DECL topic_state* core::restore_topic(
         return nullptr;
     auto& t = topics_.add(name);
     register_group(t);
-    t.past = std::make_unique<topic_past>(epoch, keep, 0);
-    t.past->restore(next);
-    t.past->stored.on = t.past->stored.created = true;
+    t.set_past(std::make_unique<topic_past>(epoch, keep, 0));
+    t.past()->restore(next);
+    t.past()->stored.on = t.past()->stored.created = true;
     if (keep.age.count() > 0) { // also if nothing is left of it
-        t.past->aging = true;
+        t.past()->aging = true;
         aging_.push_back(t.id);
     }
     return &t;
@@ -62,14 +62,14 @@ PUSHER_DECL topic_state* core::restore_topic(
 
 PUSHER_DECL run_ptr core::restore_run(topic_state& t, const stored_at& at) {
     auto r = make_run(t.name(), &at);
-    t.past->open(r);
+    t.past()->open(r);
     return r;
 }
 
 PUSHER_DECL void
 core::restore_message(topic_state& t, run& r, message::fields m, std::chrono::milliseconds ttl, bool first) {
-    if (first && t.past->next_offset() != 1)
-        t.past->restore_trimmed(m.sequence);
+    if (first && t.past()->next_offset() != 1)
+        t.past()->restore_trimmed(m.sequence);
     r.append(m, 0, ttl);
     appended_to_past(t);
 }
@@ -87,7 +87,7 @@ PUSHER_DECL void core::forget_restored() {
     topics_.for_each([&](topic_state& t) { all.push_back(&t); });
     aging_.clear();
     for (auto* const t : all) {
-        t->past.reset();
+        t->set_past(nullptr);
         release(*t);
     }
     sequence_ = 0;

@@ -62,8 +62,8 @@ PUSHER_DECL topic_state& core::add_topic(std::string_view name, const history_pa
         // its other lives.
         const auto epoch =
             text_hash(params_.sequence_epoch)(name) ^ (forgotten_histories_ + 1) * 0x9E3779B97F4A7C15U;
-        t.past = std::make_unique<topic_past>(epoch == 0 ? 1 : epoch, keep, expired_sequence_);
-        t.past->stored.on = keep.durable && keeper_;
+        t.set_past(std::make_unique<topic_past>(epoch == 0 ? 1 : epoch, keep, expired_sequence_));
+        t.past()->stored.on = keep.durable && keeper_;
     }
     return t;
 }
@@ -73,11 +73,9 @@ PUSHER_DECL group& core::make_group(pattern& p, std::string_view type) {
         return p;
     if (auto* const found = p.find_type(type))
         return *found;
-    if (!p.typed)
-        p.typed = std::make_unique<pattern::typed_groups>(0, text_hash(params_.hash_seed));
     auto added = std::make_unique<typed_group>(p, type);
     auto& g = *added;
-    p.typed->emplace(g.type.view(), std::move(added));
+    p.add_type(std::move(added), params_.hash_seed);
     register_group(g);
     return g;
 }
@@ -87,9 +85,7 @@ PUSHER_DECL void core::release(group& g) {
     if (g.what == group::kind::typed && g.empty() && g.pins == 0) {
         groups_[g.id] = nullptr;
         free_groups_.push_back(g.id);
-        p.typed->erase(static_cast<typed_group&>(g).type.view());
-        if (p.typed->empty())
-            p.typed.reset();
+        p.remove_type(static_cast<typed_group&>(g));
     }
     release(p);
 }
@@ -402,7 +398,7 @@ PUSHER_DECL subscribe_result core::subscribe(
     }
     auto* const topic = exact ? static_cast<topic_state*>(p) : nullptr;
     if (const bool spills = o.overflow == overflow_policy::spill;
-        !(topic && topic->past) && (o.history != 0 || o.resume || o.acknowledge || (exact && spills))) {
+        !(topic && topic->past()) && (o.history != 0 || o.resume || o.acknowledge || (exact && spills))) {
         ec = errc::no_history;
         release(*p);
         return {};
@@ -411,19 +407,19 @@ PUSHER_DECL subscribe_result core::subscribe(
     if (existing != none)
         if (auto* const d = durable_of(s, existing); d && d->of->name.view() != o.durable)
             erase_durable(*d); // this replaces it
-    const bool replays = topic && topic->past && (o.history != 0 || o.resume || resume_after);
+    const bool replays = topic && topic->past() && (o.history != 0 || o.resume || resume_after);
     // A cursor goes on where it is, whether it is to be acknowledged or not any more.
     const bool reads = existing != none && s.subs[existing].index == sub_ref::catching;
     if (existing != none && !replays && (reads || !o.acknowledge)) {
         change(s, existing, o);
         subscribe_result unchanged;
-        if (topic && topic->past)
-            unchanged.position = topic_position{topic->past->epoch(), topic->past->next_offset() - 1};
+        if (topic && topic->past())
+            unchanged.position = topic_position{topic->past()->epoch(), topic->past()->next_offset() - 1};
         return unchanged;
     }
 
     auto& g = make_group(*p, o.type);
-    if (topic && topic->past)
+    if (topic && topic->past())
         trim(*topic); // while whoever is to be told of it still has its cursor
     const auto pending = existing != none ? pending_from(s, existing, *topic) : std::nullopt;
     ++g.pins; // a subscription that replaces itself must not take the group with it
@@ -445,12 +441,12 @@ PUSHER_DECL subscribe_result core::subscribe(
         observer_->at_subscribe(s.info(), text, o.type);
 
     subscribe_result result;
-    if (!topic || !topic->past) {
+    if (!topic || !topic->past()) {
         join(s, sub, !o.echo);
         return result;
     }
 
-    const auto& past = *topic->past;
+    const auto& past = *topic->past();
     result.position = topic_position{past.epoch(), past.next_offset() - 1};
     auto from = past.next_offset();
     bool hold = false; // what is live waits for what comes first

@@ -42,8 +42,8 @@ void core::for_each_subscriber_of(std::string_view topic, F&& f) const {
     };
     for (const auto* const p : patterns) {
         visit(*p);
-        if (p->typed)
-            for (const auto& entry : *p->typed)
+        if (p->typed())
+            for (const auto& entry : *p->typed())
                 visit(*entry.second);
     }
     if (const auto* const t = topics_.find(topic); t && t->cursors())

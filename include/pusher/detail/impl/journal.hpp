@@ -36,7 +36,7 @@ PUSHER_DECL receipt journal::publish(
     if (waiting_messages_ >= params_.messages ||
         (!repeats && (size > params_.bytes || waiting_bytes_ > params_.bytes - size)))
         result.error = errc::queue_full;
-    else if (t && !(t->past && t->past->stored.on))
+    else if (t && !(t->past() && t->past()->stored.on))
         result.error = errc::unsupported; // the host has changed its mind about the topic
     if (result.error) {
         if (t)
@@ -116,7 +116,7 @@ PUSHER_DECL void journal::commit_next() {
         const auto order = next_order_++;
         const auto [found, added] = record_of.emplace(e.topic, records.size());
         if (added) {
-            const auto& past = *e.topic->past;
+            const auto& past = *e.topic->past();
             if (!past.stored.created)
                 changes.create_log(log_of(e.topic->text()), meta_of(past.epoch()));
             records.push_back({e.topic, record_writer(now.received, order), past.next_offset()});
@@ -138,9 +138,9 @@ PUSHER_DECL void journal::commit_next() {
 
     for (auto& name : std::exchange(dirty_, {})) {
         const auto* const t = core_->find_topic(name.view());
-        if (!t || !t->past || !std::exchange(t->past->stored.dirty, false))
+        if (!t || !t->past() || !std::exchange(t->past()->stored.dirty, false))
             continue; // it was forgotten meanwhile
-        changes.trim(log_of(name.view()), t->past->first_offset());
+        changes.trim(log_of(name.view()), t->past()->first_offset());
         batch_trims_.push_back(std::move(name));
     }
     batch_values_ = std::exchange(values_, {});
@@ -172,7 +172,7 @@ PUSHER_DECL void journal::settle(error_code ec) {
         if (observer_)
             observer_->at_error(ec, "store");
         for (const auto& name : trims)
-            if (const auto* const t = core_->find_topic(name.view()); t && t->past && t->past->stored.created)
+            if (const auto* const t = core_->find_topic(name.view()); t && t->past() && t->past()->stored.created)
                 at_trim(const_cast<topic_state&>(*t));
         for (const auto batch = std::exchange(batch_, {}); const auto& e : batch)
             give_up(*e, ec);
@@ -180,7 +180,7 @@ PUSHER_DECL void journal::settle(error_code ec) {
     }
     erased_.erase(erased_.begin(), erased_.begin() + static_cast<std::ptrdiff_t>(batch_erased_));
     for (const auto& e : batch_)
-        e->topic->past->stored.created = true;
+        e->topic->past()->stored.created = true;
     const auto batch = std::exchange(batch_, {});
     tell(waiters, {}); // who asked for a subscription before it published gets that
     for (const auto& e : batch)
@@ -232,7 +232,7 @@ PUSHER_DECL void journal::answer_all(entry& e, const receipt& r) {
 }
 
 PUSHER_DECL void journal::at_trim(topic_state& t) {
-    if (!std::exchange(t.past->stored.dirty, true))
+    if (!std::exchange(t.past()->stored.dirty, true))
         dirty_.push_back(t.name());
 }
 
@@ -248,7 +248,7 @@ PUSHER_DECL void journal::at_value(std::string key, std::optional<std::string> v
 }
 
 PUSHER_DECL void journal::at_forget(const topic_state& t) {
-    if (t.past->stored.created)
+    if (t.past()->stored.created)
         erased_.push_back(log_of(t.text()));
 }
 

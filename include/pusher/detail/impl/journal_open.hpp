@@ -154,7 +154,7 @@ PUSHER_DECL error_code journal::restore(const store_record& r) {
             core_->id_name(m.everyone ? whom::everyone : whom::subscribers, t.text(), m.fields.id, m.by);
         receipt what;
         what.sequence = m.fields.sequence;
-        what.position = topic_position{t.past->epoch(), item};
+        what.position = topic_position{t.past()->epoch(), item};
         if (name)
             o.ids.push_back({m.order, *name, what, at.born});
     }
