@@ -23,7 +23,8 @@ enum class relay_kind : std::uint8_t {
     request,   ///< is to be published by the topic's home, which answers if it has a number
     reply,     ///< what became of a request
     fetch,     ///< asks the topic's home for its history
-    history,   ///< the answer: a history begins, of `count` messages from `position` on; or an error
+    history,   ///< the answer: a history begins, once more perhaps, of `count` messages from `position` on;
+               ///< or an error
     kept,      ///< the next message of that history
     lost,      ///< `count` messages could not be handed over; offsets from `position` to `number`, if any
     sync,      ///< wants to know when everything before this was dealt with
@@ -35,7 +36,7 @@ enum class relay_kind : std::uint8_t {
 struct relay_facts {
     relay_kind what = relay_kind::message;
     bool everyone = false;    ///< a request, or what was lost: to everybody
-    bool repeated = false;    ///< a reply
+    bool repeated = false;    ///< a reply; of what was lost to everybody: subscribers have been told
     std::uint8_t owner = 0;   ///< a request: whose the id is
     std::uint32_t origin = 0; ///< the broker that it was published at
     error_code error{};
@@ -48,8 +49,16 @@ struct relay_facts {
     std::chrono::steady_clock::time_point born{}; ///< the same, for its time to live
 };
 
+/// What becomes of something where another broker has no room for more.
+enum class relay_overflow : std::uint8_t {
+    exceed, ///< it is handed over all the same
+    refuse, ///< it is not, and that is said
+    lose    ///< it is not; it is counted, and told as `relay_kind::lost` when there is room again
+};
+
 /// One thing that one broker of a group says to another. What it views is valid during the call.
 struct relayed : relay_facts {
+    relay_overflow overflow = relay_overflow::exceed;
     std::string_view topic; ///< or label
     std::string_view uid;   ///< of a push or kick; of a request: of its publisher
     std::string_view type;
@@ -67,8 +76,7 @@ struct relayed : relay_facts {
 /// may not call the member from inside, but for those that say so.
 ///
 /// What it promises: what one broker sends another arrives in order; and what is published after `announce`
-/// has returned, in whatever thread that knows of it, finds the interest. Nothing is dropped without a word:
-/// messages for which there is no room are told as `relay_kind::lost` when there is.
+/// has returned, in whatever thread that knows of it, finds the interest. Nothing is dropped without a word.
 class backplane {
 public:
     /// Up to 64 brokers, a bit for each.
@@ -127,10 +135,11 @@ public:
     /// Which others have sessions or subscribers of that uid.
     [[nodiscard]] virtual members users(std::string_view uid) = 0;
 
-    /// Takes a copy of `r` for another broker, to be handed over by `hand_over` or before. Room is limited
-    /// for messages, broadcasts, pushes and requests; where there is none, requests are refused, and the
-    /// others are counted, and told of when there is.
+    /// Takes a copy of `r` for another broker, to be handed over by `hand_over` or before. Room is limited:
+    /// `relayed::overflow` says what happens where there is none.
     virtual outcome send(std::uint32_t to, const relayed& r) = 0;
+    /// Whether another broker has at least half of its room left: what can wait waits until then.
+    [[nodiscard]] virtual bool half_empty(std::uint32_t to) const noexcept = 0;
     /// The turn of the event loop is over.
     virtual void hand_over() = 0;
 
@@ -141,6 +150,9 @@ public:
     /// Begins to watch who takes anything, and excuses those who took nothing since, until they do.
     virtual void forget_progress() noexcept = 0;
     virtual void excuse_stalled() noexcept = 0;
+
+    /// How long a broker keeps the copy of a history that nobody there subscribes to any more.
+    [[nodiscard]] virtual std::chrono::milliseconds copies_stay() const noexcept = 0;
 
     [[nodiscard]] virtual counts numbers() const noexcept = 0;
 };

@@ -138,6 +138,9 @@ public:
     void show_stats_of(std::function<void(std::function<void(const broker_stats&)>)> gather) {
         gather_stats_ = std::move(gather);
     }
+    /// For groups: called once, when the broker is stopped or destroyed, with its last numbers. It must not
+    /// call the broker.
+    void tell_last_stats(std::function<void(const broker_stats&)> tell) { tell_last_stats_ = std::move(tell); }
 
     /// Gets what a topic's history has so far from the broker that keeps it, for a subscribe in process that
     /// wants some of it. It stays for as long as there are subscribers here: subscribe when this completes.
@@ -572,6 +575,7 @@ private:
     std::unique_ptr<detail::journal> journal_; ///< once a store was to be opened
     std::unique_ptr<detail::relay> relay_;     ///< to the other brokers of its group
     std::function<void(std::function<void(const broker_stats&)>)> gather_stats_;
+    std::function<void(const broker_stats&)> tell_last_stats_;
     bool staged_ = false;              ///< there is one of these: publishing may take longer
     std::uint64_t failed_batches_ = 0; ///< when trimming was last looked at
     /// Sessions that the core does not have: not authenticated yet, or saying goodbye.

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
@@ -26,14 +27,19 @@
 
 namespace pusher::inline v0 {
 
-/// Of what one broker of a group hands to another, how much may wait there; each at least 1.
+/// Of what one broker of a group hands to another, how much may wait there.
 ///
-/// From half of it on `writable` is false and `async_wait_writable` waits. At the limit messages are lost to
-/// the subscribers of that other broker: they are counted (`broker_stats::relay_dropped`), and told by gap
-/// markers. A message that is larger goes alone.
+/// From half of it on `writable` is false and `async_wait_writable` waits. At the limit messages without
+/// history are lost to the subscribers of that other broker: they are counted
+/// (`broker_stats::relay_dropped`), and told by gap markers. Those of a topic that it has a copy of follow
+/// when it has room, and are lost if the history has forgotten them by then. A message that is larger goes
+/// alone. A history that is copied takes turns with what is live, and no more than half of the room.
 struct group_params {
-    std::size_t messages = 65'536;
-    std::size_t bytes = 64 * 1024 * 1024;
+    std::size_t messages = 65'536;         ///< at least 1
+    std::size_t bytes = 64 * 1024 * 1024;  ///< at least 1
+    /// How long a broker keeps its copy of a history when nobody there subscribes to the topic any more, so
+    /// that who comes and goes does not have it copied each time. At most 1,024 copies stay. 0: not at all.
+    std::chrono::milliseconds copies_stay{10'000};
 };
 
 /// The listeners of all brokers of a group at one address.
@@ -157,6 +163,10 @@ inline void add(broker_stats& to, const broker_stats& s) {
 /// its executor: several at a time. `history_for` must say the same to all. `observer::at_publish` is called
 /// once, where a message is published.
 ///
+/// **One that ends** leaves the others working. What it was the home of is not published any more: that fails
+/// with `errc::stopped`. As with one broker, `run()` returns while there is nothing to wait for, no listener
+/// above all, and what is posted later is only done when it runs again.
+///
 /// **Not in a group:** stores, durable subscriptions, and `failure::persist`, since nobody knows which broker
 /// a user comes back to.
 ///
@@ -179,9 +189,17 @@ public:
             "broker_group: there are not 1 to 64 executors");
         detail::require(limits.messages >= 1, "group_params: messages is 0");
         detail::require(limits.bytes >= 1, "group_params: bytes is 0");
-        group_ = std::make_shared<detail::local_group>(executors, limits.messages, limits.bytes);
-        for (const auto& e : executors)
+        detail::require(
+            limits.copies_stay.count() >= 0 && limits.copies_stay <= std::chrono::hours(24),
+            "group_params: copies_stay is not between 0 and a day");
+        group_ = std::make_shared<detail::local_group>(
+            executors, limits.messages, limits.bytes, limits.copies_stay);
+        ended_ = std::make_shared<ended>(executors.size());
+        for (const auto& e : executors) {
+            const auto i = brokers_.size();
             brokers_.push_back(std::make_unique<broker_type>(e, params));
+            brokers_.back()->tell_last_stats([all = ended_, i](const broker_stats& s) { all->add(i, s); });
+        }
         if (executors.size() == 1) // alone it is as any other
             return;
         for (std::uint32_t i = 0; i != brokers_.size(); ++i) {
@@ -214,7 +232,7 @@ public:
     /// The broker that keeps a topic's history, if it has one. What is published there by `post_publish` or
     /// `async_publish` takes no detour. *Any thread.*
     [[nodiscard]] broker_type& home(std::string_view topic) noexcept {
-        return *brokers_[detail::text_hash(group_->seed)(topic) % brokers_.size()];
+        return *brokers_[home_of(topic)];
     }
 
     /// Has every broker listen at one address, from now on. Call it before the executors are run: it is not
@@ -258,18 +276,19 @@ public:
         return l;
     }
 
-    /// `post_publish` of the topic's home: messages of one thread to one topic keep their order. *Any
-    /// thread.*
+    /// `post_publish` of the topic's home: messages of one thread to one topic keep their order. If that
+    /// broker has ended, of another, which can publish only what has no history. *Any thread.*
     bool post_publish(std::string_view topic, std::string_view payload, const publish_options& options = {}) {
-        return home(topic).post_publish(topic, payload, options);
+        return from(home_of(topic)).post_publish(topic, payload, options);
     }
 
-    /// `async_publish` of the topic's home. *Any thread.*
+    /// `async_publish` of the same broker. *Any thread.*
     template <class CompletionToken>
     auto async_publish(
         std::string_view topic, std::string_view payload, const publish_options& options,
         CompletionToken&& token) {
-        return home(topic).async_publish(topic, payload, options, std::forward<CompletionToken>(token));
+        return from(home_of(topic)).async_publish(
+            topic, payload, options, std::forward<CompletionToken>(token));
     }
 
     /// Ends a session, or all sessions of a uid, wherever they are: `broker_core::kick`. *Any thread.*
@@ -281,21 +300,22 @@ public:
             });
     }
     void kick_uid(std::string uid, std::string reason = "kicked") {
-        brokers_.front()->post([uid = std::move(uid), reason = std::move(reason)](broker_core* b) {
+        from(0).post([uid = std::move(uid), reason = std::move(reason)](broker_core* b) {
             if (b)
                 b->kick_uid(uid, reason);
         });
     }
 
-    /// Adds up the numbers of all brokers. *Any thread.*
-    /// \param token completes with `void(error_code, broker_stats)`. Errors: `operation_aborted`. Brokers
-    /// that are gone are left out. Cancellation: total.
+    /// Adds up the numbers of all brokers: of those that have ended, what they were then. It completes when
+    /// the event loops of the others have come to it. *Any thread.*
+    /// \param token completes with `void(error_code, broker_stats)`. Errors: `operation_aborted`.
+    /// Cancellation: total.
     template <class CompletionToken>
     auto async_stats(CompletionToken&& token) {
         return boost::asio::async_initiate<CompletionToken, void(error_code, broker_stats)>(
             [this](auto handler) {
                 auto op = detail::handed_over_op<broker_stats>::start(
-                    std::move(handler), brokers_.front()->get_executor());
+                    std::move(handler), from(0).get_executor());
                 struct sum {
                     std::mutex mutex;
                     broker_stats stats;
@@ -303,14 +323,21 @@ public:
                 };
                 const auto all = std::make_shared<sum>();
                 all->left = brokers_.size();
-                for (const auto& broker : brokers_)
-                    broker->post([op, all](const broker_core* b) {
-                        const std::lock_guard lock(all->mutex);
-                        if (b)
-                            detail::add(all->stats, b->stats());
-                        if (--all->left == 0 && op->claim())
-                            op->complete({}, std::move(all->stats));
-                    });
+                const auto add = [op, all](const broker_stats* s) {
+                    const std::lock_guard lock(all->mutex);
+                    if (s)
+                        detail::add(all->stats, *s);
+                    if (--all->left == 0 && op->claim())
+                        op->complete({}, std::move(all->stats));
+                };
+                for (std::size_t i = 0; i != brokers_.size(); ++i)
+                    if (const auto last = ended_->find(i))
+                        add(&*last);
+                    else
+                        brokers_[i]->post([add, last = ended_, i](const broker_core* b) {
+                            const auto s = b ? b->stats() : last->find(i).value_or(broker_stats());
+                            add(&s);
+                        });
             },
             token);
     }
@@ -325,7 +352,7 @@ public:
     }
 
     /// Stops all brokers in good order: `broker_core::async_drain`. What was handed over before gets to its
-    /// subscribers. *Any thread.*
+    /// subscribers. Those that have ended are done. *Any thread.*
     /// \param token completes with `void(error_code)` when all are done: success, or the first error.
     /// Cancellation: total, of the waiting alone; the brokers go on.
     template <class CompletionToken>
@@ -333,7 +360,7 @@ public:
         return boost::asio::async_initiate<CompletionToken, void(error_code)>(
             [this, limit](auto handler) {
                 auto op =
-                    detail::handed_over_op<>::start(std::move(handler), brokers_.front()->get_executor());
+                    detail::handed_over_op<>::start(std::move(handler), from(0).get_executor());
                 struct outcome {
                     std::mutex mutex;
                     error_code first;
@@ -348,13 +375,16 @@ public:
                     if (--all->left == 0 && op->claim())
                         op->complete(all->first);
                 };
-                for (const auto& broker : brokers_)
-                    broker->post([limit, done](broker_core* b) {
-                        if (b)
-                            b->async_drain(limit, done);
-                        else
-                            done({});
-                    });
+                for (std::size_t i = 0; i != brokers_.size(); ++i)
+                    if (ended_->find(i))
+                        done({});
+                    else
+                        brokers_[i]->post([limit, done](broker_core* b) {
+                            if (b)
+                                b->async_drain(limit, done);
+                            else
+                                done({});
+                        });
             },
             token);
     }
@@ -368,6 +398,41 @@ private:
         return all;
     }
 
+    /// Brokers that have been stopped, whose event loops may not run any more, and their last numbers.
+    class ended {
+    public:
+        explicit ended(std::size_t brokers) : stats_(brokers) {}
+
+        void add(std::size_t i, const broker_stats& s) {
+            const std::lock_guard lock(mutex_);
+            stats_[i] = s;
+        }
+        [[nodiscard]] std::optional<broker_stats> find(std::size_t i) const {
+            const std::lock_guard lock(mutex_);
+            return stats_[i];
+        }
+        [[nodiscard]] bool has(std::size_t i) const {
+            const std::lock_guard lock(mutex_);
+            return stats_[i].has_value();
+        }
+
+    private:
+        mutable std::mutex mutex_; // rarely waited for: it is held for a look
+        std::vector<std::optional<broker_stats>> stats_;
+    };
+
+    /// The broker with that number, or the next that has not ended; if all have, the one with that number.
+    [[nodiscard]] broker_type& from(std::size_t first) noexcept {
+        for (std::size_t n = 0; n != brokers_.size(); ++n)
+            if (const auto i = (first + n) % brokers_.size(); !ended_->has(i))
+                return *brokers_[i];
+        return *brokers_[first];
+    }
+    [[nodiscard]] std::size_t home_of(std::string_view topic) const noexcept {
+        return detail::text_hash(group_->seed)(topic) % brokers_.size();
+    }
+
+    std::shared_ptr<ended> ended_;
     std::shared_ptr<detail::local_group> group_;
     std::vector<std::unique_ptr<broker_type>> brokers_;
 };

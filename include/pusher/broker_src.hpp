@@ -36,6 +36,8 @@
 #include <pusher/impl/native_requests.hpp>
 #include <pusher/impl/raw_requests.hpp>
 #include <pusher/impl/relay.hpp>
+#include <pusher/impl/relay_followers.hpp>
+#include <pusher/impl/relay_history.hpp>
 #include <pusher/impl/session.hpp>
 #include <pusher/impl/stream_listener.hpp>
 #include <pusher/impl/tcp_listener.hpp>

@@ -56,6 +56,11 @@ struct pair : group_script {
     }
 };
 
+/// Copies go with their last subscriber.
+pusher::group_params at_once(std::size_t messages = 1000) {
+    return {.messages = messages, .copies_stay = std::chrono::milliseconds(0)};
+}
+
 /// What became of a publish that says `pending`.
 struct outcome {
     std::optional<receipt> got;
@@ -198,7 +203,7 @@ TEST_CASE("group history: a topic that nobody has published to", "[group]") {
 }
 
 TEST_CASE("group history: what is copied goes when nobody wants it, and the home lets go", "[group]") {
-    pair s;
+    pair s(keeping(100), at_once());
     {
         texts got;
         auto x = s.other.subscribe(s.topic, into(got));
@@ -250,7 +255,7 @@ TEST_CASE("group history: filters get what is live, with its place", "[group]") 
 }
 
 TEST_CASE("group history: subscribers in process", "[group]") {
-    pair s;
+    pair s(keeping(100), at_once());
     s.home.publish(s.topic, "1");
     texts got;
     error_code ec;
@@ -399,34 +404,190 @@ TEST_CASE("group history: acknowledged subscriptions work where they are", "[gro
     CHECK(b.heard() == texts{"ok"});
 }
 
-TEST_CASE(
-    "group history: what could not be handed over is told with its offsets, and is there to resume",
-    "[group]") {
+TEST_CASE("group history: a broker that has no room follows when it has, and nothing is lost", "[group]") {
     pair s(keeping(100), {.messages = 10});
     group_client b(s.seats[1]);
     b.subscribe(s.topic);
     b.heard();
     texts got;
     auto x = s.other.subscribe(s.topic, into(got));
-    for (int n = 1; n <= 15; ++n)
-        s.home.publish(s.topic, std::to_string(n));
+    texts all;
+    const auto publish = [&](int from, int to) {
+        for (int n = from; n <= to; ++n) {
+            s.home.publish(s.topic, std::to_string(n));
+            all.push_back(s.topic + '@' + std::to_string(n) + '=' + std::to_string(n));
+        }
+    };
+    publish(1, 15);
+    CHECK_FALSE(s.home.writable());
     s.run(0);
-    const auto heard = b.heard();
-    REQUIRE(heard.size() == 11);
-    CHECK(heard.back() == "!" + s.topic + " 5");
-    s.home.publish(s.topic, "16");
-    CHECK(b.heard() == texts{s.topic + "@16=16"});
-    CHECK(got.back() == s.topic + "@16=16");
-    // The copy begins anew behind the hole. When it goes, the whole is got again.
-    x.unsubscribe();
-    b.leave();
+    publish(16, 60); // it is behind already
     s.run();
+    CHECK(s.home.writable());
+    publish(61, 61);
+    CHECK(b.heard() == all);
+    CHECK(got == all);
+    CHECK(s.home.stats().relay_dropped == 0);
+    CHECK(s.home.stats().relayed == 61);
     group_client c(s.seats[1]);
-    c.send("subscribe", "\"topic\":\"" + s.topic + R"(","history":7)");
-    const auto all = c.heard();
-    REQUIRE(all.size() == 8);
-    CHECK(all[1] == s.topic + "@10=10");
-    CHECK(all[7] == s.topic + "@16=16");
+    c.send("subscribe", "\"topic\":\"" + s.topic + R"(","history":61)");
+    auto heard = c.heard();
+    REQUIRE(heard.size() == 62);
+    heard.erase(heard.begin());
+    CHECK(heard == all);
+}
+
+TEST_CASE(
+    "group history: what was forgotten before a broker had room for it is told with its offsets, and "
+    "broadcasts are to those who do not subscribe",
+    "[group]") {
+    pair s(keeping(20), {.messages = 10});
+    group_client b(s.seats[1]);
+    group_client c(s.seats[1]);
+    b.subscribe(s.topic);
+    b.heard();
+    for (int n = 1; n <= 12; ++n)
+        s.home.publish(s.topic, std::to_string(n));
+    s.home.broadcast(s.topic, "13");
+    for (int n = 14; n <= 40; ++n)
+        s.home.publish(s.topic, std::to_string(n));
+    s.home.broadcast(s.topic, "41");
+    s.run();
+    // Ten had room, and twenty are kept.
+    CHECK(s.home.stats().relay_dropped == 11);
+    auto heard = b.heard();
+    REQUIRE(heard.size() == 31);
+    CHECK(heard[9] == s.topic + "@10=10");
+    CHECK(heard[10] == "!" + s.topic + " 11");
+    CHECK(heard[11] == s.topic + "@22=22");
+    CHECK(heard[30] == s.topic + "@41=41");
+    CHECK(c.heard() == texts{"!" + s.topic + " 1", s.topic + "@41=41"});
+}
+
+TEST_CASE(
+    "group history: whoever publishes at a broker that is behind is answered after the message", "[group]") {
+    pair s(keeping(100), {.messages = 10});
+    group_client a(s.seats[1]);
+    group_client b(s.seats[1]);
+    a.send("subscribe", "\"topic\":\"" + s.topic + R"(","echo":false)");
+    b.subscribe(s.topic);
+    a.heard();
+    b.heard();
+    for (int n = 1; n <= 30; ++n)
+        s.home.publish(s.topic, std::to_string(n));
+    a.send("publish", "\"topic\":\"" + s.topic + R"(","payload":"mine")", "p");
+    std::optional<pusher::delivery_report> report;
+    s.other.async_publish_report(
+        s.topic, "reported", {}, [&](error_code, const pusher::delivery_report& d) { report = d; });
+    const auto of_a = a.heard();
+    const auto of_b = b.heard();
+    REQUIRE(of_a.size() == 32);
+    CHECK(of_a[29] == s.topic + "@30=30");
+    CHECK(of_a[30] == "ok p matched 1"); // it does not hear itself
+    CHECK(of_a[31] == s.topic + "@32=reported");
+    REQUIRE(of_b.size() == 32);
+    CHECK(of_b[30] == s.topic + "@31=mine");
+    REQUIRE(report);
+    CHECK(report->position->offset == 32);
+    CHECK(report->delivered == 2);
+}
+
+TEST_CASE("group history: long histories on their way cost nobody a message", "[group]") {
+    pair s(keeping(2000), {.messages = 64});
+    const auto second = s.topic_at(0, "k");
+    const auto live = s.topic_at(0, "live");
+    for (int n = 1; n <= 2000; ++n) {
+        s.home.publish(s.topic, std::to_string(n));
+        s.home.publish(second, std::to_string(n));
+    }
+    texts got;
+    auto x = s.other.subscribe(live, into(got));
+    texts filtered;
+    auto y = s.other.subscribe(second + "/#", into(filtered), {.match = pusher::match_mode::filter});
+    s.run();
+    group_client b(s.seats[1]);
+    group_client c(s.seats[1]);
+    b.send("subscribe", "\"topic\":\"" + s.topic + R"(","history":2)");
+    c.send("subscribe", "\"topic\":\"" + second + R"(","history":2000)");
+    std::size_t turns = 0;
+    std::size_t refused = 0;
+    auto heard = texts();
+    for (; heard.size() < 2001 && turns != 100'000; ++turns) {
+        s.run(1);
+        for (int n = 0; n != 4; ++n)
+            s.home.publish(live, std::to_string(4 * turns + static_cast<std::size_t>(n)));
+        refused += s.other.publish(second, "x" + std::to_string(turns)).error ? 1 : 0;
+        s.run(0);
+        for (const auto& line : c.peer.take_lines())
+            heard.push_back(brief(line));
+    }
+    CHECK(turns > 20); // it does take its time
+    s.run();
+    CHECK(refused == 0);
+    CHECK(got.size() == 4 * turns);
+    CHECK(s.home.stats().relay_dropped == 0);
+    CHECK(s.other.stats().relay_dropped == 0);
+    CHECK(b.heard().size() == 3);
+    for (const auto& line : c.peer.take_lines())
+        heard.push_back(brief(line));
+    // 2000 of history when it had come, and all that was published then.
+    REQUIRE(heard.size() >= 2001);
+    CHECK(heard[0] == "ok");
+    CHECK(heard.back() == second + "@" + std::to_string(2000 + turns) + "=x" + std::to_string(turns - 1));
+    for (std::size_t i = 2; i < heard.size(); ++i)
+        REQUIRE(
+            std::stoull(heard[i].substr(heard[i].find('@') + 1)) ==
+            std::stoull(heard[i - 1].substr(heard[i - 1].find('@') + 1)) + 1);
+}
+
+TEST_CASE("group history: a history that forgets while it is copied begins again", "[group]") {
+    pair s(keeping(50), {.messages = 8});
+    for (int n = 1; n <= 50; ++n)
+        s.home.publish(s.topic, std::to_string(n));
+    texts live;
+    auto x = s.other.subscribe(s.topic, into(live));
+    s.run(1);
+    s.run(0); // as much as there is room for
+    for (int n = 51; n <= 120; ++n)
+        s.home.publish(s.topic, std::to_string(n));
+    s.run();
+    s.home.publish(s.topic, "121");
+    s.run();
+    // Live were those from 51 on, of which 51 to 70 had been forgotten.
+    REQUIRE(live.size() == 51);
+    CHECK(live.front() == s.topic + "@71=71");
+    CHECK(live.back() == s.topic + "@121=121");
+    CHECK(s.home.stats().relay_dropped == 20);
+    group_client c(s.seats[1]);
+    c.send("subscribe", "\"topic\":\"" + s.topic + R"(","history":50)");
+    const auto heard = c.heard();
+    REQUIRE(heard.size() == 51);
+    CHECK(heard[1] == s.topic + "@72=72");
+}
+
+TEST_CASE("group history: a copy stays for a while when nobody subscribes any more", "[group]") {
+    pair s(keeping(100), {.copies_stay = std::chrono::milliseconds(50)});
+    for (int n = 1; n <= 50; ++n)
+        s.home.publish(s.topic, std::to_string(n));
+    for (int n = 0; n != 20; ++n) {
+        group_client b(s.seats[1]);
+        b.send("subscribe", "\"topic\":\"" + s.topic + R"(","history":50)");
+        CHECK(b.heard().size() == 51);
+        b.leave();
+        s.run();
+    }
+    CHECK(s.home.stats().relay_batches < 10); // it was asked once
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (s.other.stats().topics != 0 && std::chrono::steady_clock::now() < until) {
+        s.contexts[1].restart();
+        s.contexts[1].run_one_until(until);
+    }
+    CHECK(s.other.stats().topics == 0);
+    s.home.publish(s.topic, "51");
+    s.run();
+    group_client b(s.seats[1]);
+    b.send("subscribe", "\"topic\":\"" + s.topic + R"(","history":50)");
+    CHECK(b.heard().back() == s.topic + "@51=51");
 }
 
 TEST_CASE("group history: what is asked of a home that is full, or has gone, fails at once", "[group]") {

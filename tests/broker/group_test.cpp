@@ -480,6 +480,52 @@ TEST_CASE("group: one of its brokers ends, and the others go on", "[group]") {
     CHECK(got == texts{"t=1", "t=2", "t=3"});
 }
 
+TEST_CASE("group: brokers whose event loops have ended too keep nobody waiting", "[group]") {
+    auto p = who_says_so();
+    p.history_for = [](std::string_view topic) {
+        pusher::history_params keep;
+        keep.messages = topic.starts_with("kept") ? 10 : 0;
+        return keep;
+    };
+    group_script s(3, p);
+    user bob(s.seats[1], "bob");
+    texts got;
+    auto x = s.group[1].subscribe("#", into(got), filter);
+    s.group[0].publish("t", "1");
+    s.run();
+    got.clear();
+    const auto run = [&s] {
+        for (bool any = true; any;)
+            any = s.run(1) != 0 || s.run(2) != 0;
+    };
+    s.group[0].cancel();
+    auto stats = s.group.async_stats(asio::use_future);
+    run();
+    REQUIRE(stats.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+    const auto sum = stats.get();
+    CHECK(sum.published == 1); // by the one that has ended
+    CHECK(sum.sessions == 1);
+
+    for (int n = 0; n != 10; ++n) // of some the ended one was the home
+        CHECK(s.group.post_publish("t" + std::to_string(n), "x"));
+    const auto kept = s.topic_at(0, "kept");
+    auto published = s.group.async_publish(kept, "x", {}, asio::use_future);
+    run();
+    CHECK(got.size() == 10);
+    CHECK_THROWS_WITH(published.get(), Catch::Matchers::Contains("stopped"));
+
+    s.group.kick_uid("bob");
+    run();
+    CHECK(bob.ended());
+
+    auto drained = s.group.async_drain(std::chrono::seconds(30), asio::use_future);
+    run();
+    bob.leave();
+    run();
+    REQUIRE(drained.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+    CHECK_NOTHROW(drained.get());
+}
+
 TEST_CASE("group: a drain lets what is on its way arrive", "[group]") {
     group_script s(2);
     group_client b(s.seats[1]);

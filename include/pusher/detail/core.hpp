@@ -163,7 +163,9 @@ public:
     void lose_relayed(
         std::string_view topic, std::uint64_t count, std::uint64_t first = 0, std::uint64_t last = 0);
     /// The same of what was for all subscribers of a uid; empty: for everybody.
-    void lose_addressed(std::string_view uid, std::string_view label, std::uint64_t count);
+    /// \param others only those who do not subscribe to the label, as a topic
+    void
+    lose_addressed(std::string_view uid, std::string_view label, std::uint64_t count, bool others = false);
 
     // ---- histories that a store keeps too: impl/core_store.hpp
 

@@ -11,6 +11,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -96,11 +97,13 @@ struct local_group {
     };
 
     local_group(
-        const std::vector<boost::asio::any_io_executor>& executors, std::size_t messages, std::size_t bytes);
+        const std::vector<boost::asio::any_io_executor>& executors, std::size_t messages, std::size_t bytes,
+        std::chrono::milliseconds copies);
 
     std::vector<std::shared_ptr<inbox>> inboxes;
     std::size_t most_messages; ///< in each
     std::size_t most_bytes;
+    std::chrono::milliseconds copies_stay;
     std::uint64_t seed;
 };
 
@@ -123,11 +126,15 @@ public:
     [[nodiscard]] members subscribers(std::string_view topic) override;
     [[nodiscard]] members users(std::string_view uid) override;
     outcome send(std::uint32_t to, const relayed& r) override;
+    [[nodiscard]] bool half_empty(std::uint32_t to) const noexcept override;
     void hand_over() override;
     [[nodiscard]] bool writable() const noexcept override;
     void wait_for_room() override;
     void forget_progress() noexcept override;
     void excuse_stalled() noexcept override;
+    [[nodiscard]] std::chrono::milliseconds copies_stay() const noexcept override {
+        return group_->copies_stay;
+    }
     [[nodiscard]] counts numbers() const noexcept override { return counts_; }
 
 private:

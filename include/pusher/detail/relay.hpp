@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,9 +26,11 @@ namespace pusher::inline v0::detail {
 /// A topic without history is published where its publisher is, and handed to the brokers that are
 /// interested. A topic with history has a home, which orders and numbers its messages; what is published
 /// elsewhere is sent there first. A broker with subscribers of such a topic has a copy of its history, which
-/// begins with what the home has, and goes on with what the home publishes.
-class relay final : public interest_keeper, private backplane::member {
+/// begins with what the home has, and goes on with what the home publishes. A broker that has no room for
+/// more falls behind, and is sent the rest from the history when it has.
+class relay final : public interest_keeper, private backplane::member, private timeout {
 public:
+    using kind = interest_keeper::kind;
     using answer = std::function<void(const receipt&)>;
 
     enum class audience : std::uint8_t { topic, everyone, user };
@@ -80,7 +83,7 @@ public:
 
     // ---- flow control, and the end
 
-    [[nodiscard]] bool writable() const noexcept { return plane_->writable(); }
+    [[nodiscard]] bool writable() const noexcept { return plane_->writable() && !outruns_histories(); }
     void wait_for_room() { plane_->wait_for_room(); }
     [[nodiscard]] backplane& plane() noexcept { return *plane_; }
     /// Asks the others to deal with everything that was sent to them; what they have sent comes before that.
@@ -89,7 +92,11 @@ public:
 
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
     [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
-    [[nodiscard]] backplane::counts numbers() const noexcept { return plane_->numbers(); }
+    [[nodiscard]] backplane::counts numbers() const noexcept {
+        auto n = plane_->numbers();
+        n.dropped += forgotten_;
+        return n;
+    }
 
 private:
     /// A request that another broker has not answered.
@@ -116,6 +123,42 @@ private:
         std::uint64_t number;
     };
     using texts = boost::unordered_flat_map<std::string, bool, text_hash, std::equal_to<>>;
+
+    /// What a history does not know of a message that waits to be sent.
+    struct aside {
+        std::uint64_t offset;
+        std::uint64_t publisher; ///< at the broker that it is for
+        std::uint64_t number;    ///< of that one's request
+        bool everyone;           ///< it was a broadcast
+        std::optional<relay_facts> reply{};
+    };
+    /// A broker that has not got all of a topic that it copies.
+    struct follower {
+        std::uint32_t who;
+        std::uint64_t next; ///< offset of what is sent next
+        std::uint64_t live; ///< from there on it is what was published since it asked
+        std::deque<aside> asides{};
+    };
+    /// A topic whose history is kept here, and copied by others.
+    struct copied {
+        topic_state* topic;
+        backplane::members by = 0;
+        std::vector<std::unique_ptr<follower>> behind{};
+
+        [[nodiscard]] follower* find(std::uint32_t who) const noexcept {
+            for (const auto& f : behind)
+                if (f->who == who)
+                    return f.get();
+            return nullptr;
+        }
+    };
+
+    // What followers are sent in one turn, each and all together.
+    static constexpr std::size_t messages_for_one = 512;
+    static constexpr std::size_t bytes_for_one = 256 * 1024;
+    static constexpr std::size_t messages_for_all = 4096;
+    /// Copies that stay though nobody subscribes.
+    static constexpr std::size_t most_staying = 1024;
 
     static constexpr backplane::members bit_of(std::uint32_t who) noexcept {
         return backplane::members{1} << who;
@@ -163,16 +206,34 @@ private:
     void publish_relayed(const relayed& r);
     void answer_request(std::uint32_t from, const relayed& r);
     void answered(const relayed& r);
-    void send_history(std::uint32_t to, std::string_view topic);
+    void at_left(std::uint32_t who);
+
+    // histories: impl/relay_history.hpp
     void begin_history(std::uint32_t from, const relayed& r);
-    void add_kept(std::uint32_t from, const relayed& r);
-    void history_came(std::uint32_t from);
+    void add_kept(const relayed& r);
+    void history_came(std::string_view topic);
     void fetched(std::string_view topic, error_code ec);
     void await_history(std::string_view topic, std::function<void(error_code)> done);
     void forget_unused(std::string_view topic);
     void ask_for_history(std::string_view topic);
-    void at_left(std::uint32_t who);
+    bool stays(std::string_view topic);
+    bool end_copy(std::string_view topic);
+    void at_timeout() override;
+
+    // histories of this broker, for others: impl/relay_followers.hpp
+    void send_history(std::uint32_t to, std::string_view topic);
+    follower& falls_behind(copied& c, std::uint32_t who, std::uint64_t next, std::uint64_t live);
+    static void hold_back(follower& f, const relay_facts& facts, bool everyone);
+    void announce_history(const copied& c, const follower& f);
+    void bring_on();
+    bool bring_on(copied& c, follower& f, std::size_t& left);
+    void forget_trimmed(const copied& c, follower& f);
+    std::size_t send_next(const copied& c, follower& f);
+    void send_reply(const follower& f);
+    void catches_up(copied& c, const follower& f);
+    [[nodiscard]] bool outruns_histories() const noexcept;
     void copies_no_more(std::uint32_t who, std::string_view topic);
+
     void schedule();
     void work();
     void end_interests();
@@ -202,18 +263,23 @@ private:
     /// Topics whose histories are kept for whoever waits for all that it has asked for.
     boost::unordered_flat_map<std::string, std::size_t, text_hash, std::equal_to<>> held_;
 
+    /// Copies that nobody subscribes to, and when they go; in that order too.
+    boost::unordered_flat_map<std::string, services::time_point, text_hash, std::equal_to<>> staying_;
+    std::deque<std::pair<services::time_point, std::string>> leaving_;
+
     /// A history that is coming in.
     struct coming {
+        std::uint32_t from;
         replica what;
         std::uint64_t left; ///< messages that have not come yet
     };
-    std::vector<std::unique_ptr<coming>> coming_; ///< by who sends it
-    /// Topics whose history is kept here, and copied by others: by whom.
-    struct copied {
-        topic_state* topic;
-        backplane::members by;
-    };
+    boost::unordered_flat_map<std::string, std::unique_ptr<coming>, text_hash, std::equal_to<>> coming_;
     boost::unordered_flat_map<std::string, copied, text_hash, std::equal_to<>> copied_;
+    std::deque<std::pair<std::string, std::uint32_t>> turns_; ///< of followers, by topic and who it is
+    std::vector<std::size_t> behind_;                         ///< topics in which each other broker is behind
+    backplane::members to_sync_ = 0;                          ///< who waits for that
+    std::uint64_t forgotten_ = 0; ///< messages that a follower did not get before they were
+    std::vector<header> headers_; ///< room for those of one message
     std::vector<std::pair<std::uint32_t, std::string>> uncopied_; ///< who may not copy which topic any more
     backplane::members syncing_ = 0;
     std::uint64_t received_ = 0;
@@ -224,4 +290,6 @@ private:
 
 #if !defined(PUSHER_SEPARATE_COMPILATION)
 #include <pusher/impl/relay.hpp>
+#include <pusher/impl/relay_followers.hpp>
+#include <pusher/impl/relay_history.hpp>
 #endif

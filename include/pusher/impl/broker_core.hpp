@@ -319,6 +319,8 @@ PUSHER_DECL void broker_core::cancel() {
     cancelled_ = true;
     if (journal_)
         journal_->stop();
+    if (const auto tell = std::exchange(tell_last_stats_, nullptr))
+        tell(stats());
     if (relay_)
         relay_->leave();
     core_.abandon_reports(errc::stopped);

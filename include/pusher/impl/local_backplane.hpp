@@ -42,9 +42,11 @@ PUSHER_DECL relayed relay_batch::view(std::size_t i, std::vector<header>& header
 // ---- the group
 
 PUSHER_DECL local_group::local_group(
-    const std::vector<boost::asio::any_io_executor>& executors, std::size_t messages, std::size_t bytes)
+    const std::vector<boost::asio::any_io_executor>& executors, std::size_t messages, std::size_t bytes,
+    std::chrono::milliseconds copies)
     : most_messages(messages),
       most_bytes(bytes),
+      copies_stay(copies),
       seed(random_bits()) {
     for (const auto& e : executors) {
         inboxes.push_back(std::make_shared<inbox>());
@@ -223,14 +225,12 @@ PUSHER_DECL backplane::outcome local_backplane::send(std::uint32_t to, const rel
     auto& out = out_[to];
     if (in.gone.load(std::memory_order_relaxed))
         return outcome::gone;
-    const bool is_message =
-        r.what == relay_kind::message || r.what == relay_kind::broadcast || r.what == relay_kind::push;
-    if (is_message || r.what == relay_kind::request) {
+    if (r.overflow != relay_overflow::exceed) {
         const bool room = has_room(in, out, relay_batch::bytes_of(r));
         if (room && !out.lost.empty())
             tell_lost(to);
         if (!room) {
-            if (!is_message)
+            if (r.overflow == relay_overflow::refuse)
                 return outcome::full;
             // No topic or uid has a line break.
             auto name = std::string(r.topic);
@@ -249,6 +249,14 @@ PUSHER_DECL backplane::outcome local_backplane::send(std::uint32_t to, const rel
     if (out.batch->size() >= batch_messages || out.batch->bytes() >= batch_bytes)
         put(to);
     return outcome::sent;
+}
+
+PUSHER_DECL bool local_backplane::half_empty(std::uint32_t to) const noexcept {
+    const auto& in = *group_->inboxes[to];
+    const auto& batch = out_[to].batch;
+    return in.messages.load(std::memory_order_relaxed) + (batch ? batch->size() : 0) <=
+               group_->most_messages / 2 &&
+           in.bytes.load(std::memory_order_relaxed) + (batch ? batch->bytes() : 0) <= group_->most_bytes / 2;
 }
 
 /// What could not be handed over goes before what follows it.

@@ -20,7 +20,7 @@ PUSHER_DECL relay::relay(
       observer_(o),
       host_(std::move(h)),
       has_histories_(keep_.enabled() || keep_for_),
-      coming_(plane_->size()) {
+      behind_(plane_->size()) {
     core_->join(this, plane_->self(), plane_->size());
     plane_->join(*this);
 }
@@ -29,6 +29,9 @@ PUSHER_DECL void relay::leave() {
     if (std::exchange(left_, true))
         return;
     plane_->leave();
+    services::cancel(*this);
+    coming_.clear();
+    turns_.clear();
     receipt stopped;
     stopped.error = errc::stopped;
     for (auto all = std::exchange(requests_, {}); const auto& entry : all)
@@ -54,6 +57,7 @@ PUSHER_DECL void relay::work() {
         return;
     end_interests();
     release_topics();
+    bring_on();
     plane_->hand_over();
     now_.reset();
     host_.at_room();
@@ -85,12 +89,9 @@ PUSHER_DECL void relay::end_interests() {
         if (found == texts_of.end() || found->second)
             continue;
         if (what == kind::topic && !keeps(text)) {
-            if (fetching_.contains(text) || held_.contains(text))
-                continue; // whoever waits for its history may subscribe
-            if (!core_->drop_replica(text)) {
+            if (!stays(text) && !end_copy(text))
                 ended_.emplace_back(what, std::move(text));
-                continue;
-            }
+            continue;
         }
         texts_of.erase(found);
         plane_->announce(interest_of(what), text, false);
@@ -213,12 +214,27 @@ PUSHER_DECL void relay::forward(
     r.topic = m.topic();
     r.uid = uid;
     set_content(r, content_of(m));
+    const auto found = facts.position.offset == 0 ? copied_.end() : copied_.find(m.topic());
+    auto* const copies = found == copied_.end() ? nullptr : &found->second;
     for (; to != 0; to &= to - 1) {
-        const auto what = plane_->send(static_cast<std::uint32_t>(std::countr_zero(to)), r);
-        if (what == backplane::outcome::sent)
-            ++sent_;
-        else if (what == backplane::outcome::full && observer_)
-            observer_->at_error(errc::queue_full, "backplane");
+        const auto who = static_cast<std::uint32_t>(std::countr_zero(to));
+        auto* behind = copies ? copies->find(who) : nullptr;
+        if (!behind) {
+            const bool can_follow = copies && (copies->by & bit_of(who)) != 0;
+            r.overflow = can_follow ? relay_overflow::refuse : relay_overflow::lose;
+            const auto what = plane_->send(who, r);
+            if (what == backplane::outcome::sent)
+                ++sent_;
+            if (what != backplane::outcome::full)
+                continue;
+            if (!can_follow) {
+                if (observer_)
+                    observer_->at_error(errc::queue_full, "backplane");
+                continue;
+            }
+            behind = &falls_behind(*copies, who, facts.position.offset, facts.position.offset);
+        }
+        hold_back(*behind, facts, whom == audience::everyone);
     }
     schedule();
 }
@@ -237,6 +253,7 @@ PUSHER_DECL receipt relay::ask_home(
     const auto home = plane_->home_of(topic);
     relayed r;
     r.what = relay_kind::request;
+    r.overflow = relay_overflow::refuse;
     r.everyone = whom == audience::everyone;
     r.owner = static_cast<std::uint8_t>(owner.what);
     r.origin = plane_->self();
@@ -274,8 +291,15 @@ PUSHER_DECL void relay::answer_request(std::uint32_t from, const relayed& r) {
     reply.count = got.matched;
     if (got.position)
         reply.position = *got.position;
-    plane_->send(from, reply);
     schedule();
+    // The reply follows the message.
+    if (const auto found = copied_.find(r.topic); found != copied_.end())
+        if (auto* const f = found->second.find(from);
+            f && !f->asides.empty() && f->asides.back().number == r.number) {
+            f->asides.back().reply = reply;
+            return;
+        }
+    plane_->send(from, reply);
 }
 
 PUSHER_DECL void relay::answered(const relayed& r) {
@@ -326,17 +350,14 @@ PUSHER_DECL void relay::at_relayed(std::uint32_t from, const relayed& r) {
     case relay_kind::reply: return answered(r);
     case relay_kind::fetch: return send_history(from, r.topic);
     case relay_kind::history: return begin_history(from, r);
-    case relay_kind::kept: return add_kept(from, r);
+    case relay_kind::kept: return add_kept(r);
     case relay_kind::lost:
         return r.everyone || !r.uid.empty()
-                   ? core_->lose_addressed(r.uid, r.topic, r.count)
+                   ? core_->lose_addressed(r.uid, r.topic, r.count, r.repeated)
                    : core_->lose_relayed(r.topic, r.count, r.position.offset, r.number);
-    case relay_kind::sync: {
-        relayed reply;
-        reply.what = relay_kind::synced;
-        plane_->send(from, reply);
+    case relay_kind::sync:
+        to_sync_ |= bit_of(from);
         return schedule();
-    }
     case relay_kind::synced: syncing_ &= ~bit_of(from); return;
     case relay_kind::left: return at_left(from);
     }
@@ -381,192 +402,6 @@ PUSHER_DECL void relay::publish_relayed(const relayed& r) {
     }
 }
 
-// ---- histories
-
-PUSHER_DECL void relay::fetch(const std::vector<std::string>& topics, std::function<void(error_code)> done) {
-    struct all {
-        std::vector<std::string> topics{};
-        std::function<void(error_code)> done;
-        std::size_t left = 1;
-        error_code first{};
-    };
-    const auto wanted = std::make_shared<all>(all{{}, std::move(done)});
-    const auto came = [this, wanted](error_code ec) {
-        if (!wanted->first)
-            wanted->first = ec;
-        if (--wanted->left != 0)
-            return;
-        wanted->done(wanted->first);
-        for (const auto& topic : wanted->topics) {
-            const auto found = held_.find(topic);
-            if (found != held_.end() && --found->second == 0) {
-                held_.erase(found);
-                forget_unused(topic);
-            }
-        }
-    };
-    if (left_)
-        return came(errc::stopped);
-    for (const auto& topic : topics) {
-        if (!elsewhere(topic))
-            continue;
-        ++held_[topic];
-        wanted->topics.push_back(topic);
-        ++wanted->left;
-        if (must_fetch(topic))
-            await_history(topic, came);
-        else
-            came({});
-    }
-    came({});
-}
-
-/// If nobody has subscribed to it. But whoever is told by a handler of its own is told after this.
-PUSHER_DECL void relay::forget_unused(std::string_view topic) {
-    const auto& topics = wanted_[static_cast<std::size_t>(kind::topic)];
-    const auto found = topics.find(topic);
-    if (!left_ && found != topics.end() && !found->second)
-        io_->post([this, name = std::string(topic)] {
-            ended_.emplace_back(kind::topic, name);
-            schedule();
-        });
-}
-
-PUSHER_DECL void relay::await_history(std::string_view topic, std::function<void(error_code)> done) {
-    if (wanted_[static_cast<std::size_t>(kind::topic)].try_emplace(std::string(topic), false).second)
-        plane_->announce(backplane::interest::topic, topic, true);
-    const auto found = fetching_.find(topic);
-    if (found != fetching_.end()) {
-        found->second.waiting.push_back(std::move(done));
-        return;
-    }
-    fetching_[std::string(topic)].waiting.push_back(std::move(done));
-    ask_for_history(topic);
-}
-
-PUSHER_DECL void relay::ask_for_history(std::string_view topic) {
-    fetching_.try_emplace(std::string(topic));
-    relayed r;
-    r.what = relay_kind::fetch;
-    r.topic = topic;
-    if (plane_->send(plane_->home_of(topic), r) != backplane::outcome::sent)
-        io_->post([this, name = std::string(topic)] { fetched(name, errc::stopped); });
-    schedule();
-}
-
-PUSHER_DECL void relay::send_history(std::uint32_t to, std::string_view topic) {
-    relayed r;
-    r.what = relay_kind::history;
-    r.topic = topic;
-    topic_state* t = nullptr;
-    if (!has_history(topic))
-        r.error = errc::no_history;
-    else if (t = core_->hold_topic(topic); !t)
-        r.error = errc::too_many_topics;
-    else if (!t->past())
-        r.error = errc::no_history;
-    if (r.error) {
-        if (t)
-            core_->leave_topic(*t);
-        plane_->send(to, r);
-        return schedule();
-    }
-    const auto& past = *t->past();
-    r.position = {past.epoch(), past.first_offset()};
-    r.count = past.messages();
-    plane_->send(to, r);
-    std::vector<header> headers;
-    for (auto offset = past.first_offset(); offset != past.next_offset(); ++offset) {
-        const auto place = past.at(offset);
-        const auto m = place.messages->view(place.index, 0, headers);
-        relayed kept;
-        kept.what = relay_kind::kept;
-        kept.topic = topic;
-        set_content(kept, content_of(m));
-        kept.ttl = m.ttl();
-        kept.received = place.messages->receive_time();
-        kept.born = place.messages->born();
-        plane_->send(to, kept);
-    }
-    // While it is copied it stays, with its epoch.
-    if ((plane_->subscribers(topic) & bit_of(to)) != 0) {
-        auto& c = copied_.try_emplace(std::string(topic), copied{t, 0}).first->second;
-        if (c.by != 0)
-            core_->leave_topic(*t); // it is held once
-        c.by |= bit_of(to);
-    } else {
-        core_->leave_topic(*t);
-    }
-    schedule();
-}
-
-PUSHER_DECL void relay::at_unsubscribed(std::uint32_t who, std::string_view topic) {
-    if (!copied_.contains(topic))
-        return;
-    uncopied_.emplace_back(who, topic);
-    schedule();
-}
-
-PUSHER_DECL void relay::release_topics() {
-    for (const auto all = std::exchange(uncopied_, {}); const auto& [who, topic] : all)
-        if ((plane_->subscribers(topic) & bit_of(who)) == 0) // it has not come back
-            copies_no_more(who, topic);
-}
-
-PUSHER_DECL void relay::copies_no_more(std::uint32_t who, std::string_view topic) {
-    const auto found = copied_.find(topic);
-    if (found == copied_.end() || (found->second.by &= ~bit_of(who)) != 0)
-        return;
-    auto& t = *found->second.topic;
-    copied_.erase(found);
-    core_->leave_topic(t);
-}
-
-PUSHER_DECL void relay::begin_history(std::uint32_t from, const relayed& r) {
-    if (r.error)
-        return fetched(r.topic, r.error);
-    coming_[from] = std::make_unique<coming>(coming{
-        core_->begin_replica(r.topic, keep_of(r.topic), r.position.epoch, r.position.offset), r.count});
-    if (r.count == 0)
-        history_came(from);
-}
-
-PUSHER_DECL void relay::add_kept(std::uint32_t from, const relayed& r) {
-    auto& c = *coming_[from];
-    auto m = content_of(r);
-    m.topic = r.topic;
-    m.ttl = r.ttl;
-    core_->add_to(c.what, m, {r.received, r.born}, r.ttl);
-    if (--c.left == 0)
-        history_came(from);
-}
-
-PUSHER_DECL void relay::history_came(std::uint32_t from) {
-    const auto c = std::exchange(coming_[from], nullptr);
-    const auto topic = c->what.topic; // a reference to its text
-    const auto& topics = wanted_[static_cast<std::size_t>(kind::topic)];
-    const auto found = topics.find(topic.view());
-    const bool wanted = found != topics.end() && found->second;
-    const auto asked = fetching_.find(topic.view());
-    const bool awaited = asked != fetching_.end() && !asked->second.waiting.empty();
-    error_code ec;
-    if (const auto* const t = core_->find_topic(topic.view());
-        !(t && t->past()) && (wanted || awaited) && !core_->install(std::move(c->what)))
-        ec = errc::too_many_topics;
-    fetched(topic.view(), ec);
-}
-
-PUSHER_DECL void relay::fetched(std::string_view topic, error_code ec) {
-    const auto found = fetching_.find(topic);
-    if (found == fetching_.end())
-        return;
-    const auto done = std::move(found->second.waiting);
-    fetching_.erase(found);
-    for (const auto& f : done)
-        f(ec);
-    forget_unused(topic);
-}
-
 // ---- the end
 
 PUSHER_DECL void relay::sync() {
@@ -582,8 +417,9 @@ PUSHER_DECL void relay::sync() {
 PUSHER_DECL void relay::at_left(std::uint32_t who) {
     receipt stopped;
     stopped.error = errc::stopped;
-    coming_[who].reset();
+    erase_if(coming_, [who](const auto& entry) { return entry.second->from == who; });
     syncing_ &= ~bit_of(who);
+    to_sync_ &= ~bit_of(who);
     std::vector<answer> unanswered;
     erase_if(requests_, [&](auto& entry) {
         if (entry.second.to != who)

@@ -97,11 +97,15 @@ core::lose_relayed(std::string_view topic, std::uint64_t count, std::uint64_t fi
         tell_gap(*s, {shared_text(topic), count, first, last, 0});
 }
 
-PUSHER_DECL void core::lose_addressed(std::string_view uid, std::string_view label, std::uint64_t count) {
+PUSHER_DECL void core::lose_addressed(
+    std::string_view uid, std::string_view label, std::uint64_t count, bool others) {
     end_turn();
+    next_stamp();
+    if (others)
+        for_each_subscriber_of(label, [&](const subscriber_base& s) { stamps_[s.slot] = stamp_; });
     std::vector<subscriber_ptr> all;
     for (const auto& s : slots_)
-        if (s && s->listed && (uid.empty() || s->uid.view() == uid))
+        if (s && s->listed && (uid.empty() || s->uid.view() == uid) && stamps_[s->slot] != stamp_)
             all.push_back(s);
     for (const auto& s : all)
         tell_gap(*s, {shared_text(label), count, 0, 0, 0});
