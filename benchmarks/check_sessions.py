@@ -17,7 +17,7 @@ from check_load import Checks
 
 SESSIONS = 10_000
 DESCRIPTORS = 11_000
-MOST_BYTES = 1200  # of the server's own pages (PSS), for a session that is idle; 960 to 990 were measured
+MOST_BYTES = 1024  # of the server's own pages (PSS), for a session that is idle; 960 to 990 were measured
 
 
 def load(programs, port, server, *options):

@@ -323,7 +323,7 @@ int main(int argc, char** argv) {
     p.each = std::clamp<std::uint64_t>(given.number("--each", 1000), 1, 1024);
     p.topics = std::max(p.each, given.number("--topics", 100'000));
     p.subscriptions = std::max(p.topics, given.number("--subscriptions", 1'000'000));
-    p.filters = given.number("--filters", 10'000);
+    p.filters = given.number("--filters", 10'000, 1);
     p.repeat = std::max<std::uint64_t>(1, given.number("--repeat", 5));
     given.done();
     int failed = 0;

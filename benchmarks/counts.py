@@ -58,12 +58,19 @@ def main():
     parser.add_argument("--only", default="", help="some paths, by name; nothing is compared with what is missing")
     arguments = parser.parse_args()
     program = os.path.join(arguments.programs, "counts")
+    if not os.access(program, os.X_OK):
+        parser.error(f"{program} is not there: build it first")
     built = about(program)
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {"about": None, "paths": {}}
     if built != recorded["about"] and not arguments.record:
         print(f"counts.py: not compared: recorded with {recorded['about']}, and this is {built}")
         return 0
+    if built != recorded["about"] and arguments.only:
+        parser.error("what is recorded is of another compiler or library: record all paths")
     all_paths = paths(program)
+    for name in arguments.only.split(",") if arguments.only else []:
+        if name not in all_paths:
+            parser.error(f"there is no path {name}; there are {', '.join(all_paths)}")
     names = arguments.only.split(",") if arguments.only else list(all_paths)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = dict(zip(names, pool.map(lambda n: count(program, n, all_paths[n][1]), names)))

@@ -355,14 +355,14 @@ constexpr const char* usage =
 int main(int argc, char** argv) try {
     options o(argc, argv, usage);
     plan p{};
-    p.sessions = o.number("--sessions", 1000);
-    p.topics = o.number("--topics", 100);
-    p.per_turn = o.number("--per-turn", 16);
+    p.sessions = o.number("--sessions", 1000, 1);
+    p.topics = o.number("--topics", 100, 1);
+    p.per_turn = o.number("--per-turn", 16, 1);
     p.bytes = o.number("--bytes", 128);
-    p.millis = o.number("--millis", 1000);
+    p.millis = o.number("--millis", 1000, 1);
     const auto send_ns = o.number("--send-ns", 2000);
     const auto chosen = o.number("--work", 0);
-    const auto repetitions = o.number("--repetitions", 5);
+    const auto repetitions = o.number("--repetitions", 5, 1);
     const auto only = o.text("--only", "");
     o.done();
     if (only != "hop")

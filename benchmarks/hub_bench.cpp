@@ -225,7 +225,7 @@ constexpr const char* usage =
 
 int main(int argc, char** argv) {
     bench::options given(argc, argv, usage);
-    const auto port = static_cast<std::uint16_t>(given.number("--port", 0));
+    const auto port = given.port("--port");
     pusher::broker_params params;
     pusher::link_limits limits;
     params.outbox.bytes = given.number("--outbox", params.outbox.bytes);

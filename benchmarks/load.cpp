@@ -130,14 +130,14 @@ class program {
 public:
     program(int argc, char** argv) {
         options given(argc, argv, usage);
-        params_.port = static_cast<std::uint16_t>(given.number("--port", 0));
-        params_.control_port = static_cast<std::uint16_t>(given.number("--control-port", 0));
+        params_.port = given.port("--port");
+        params_.control_port = given.port("--control-port");
         params_.dialect = given.text("--dialect", "raw");
         const auto assign = given.text("--assign", "random");
         params_.sessions = given.number("--sessions", 1000);
         params_.stuck = given.number("--stuck", 0);
-        params_.topics = given.number("--topics", 1);
-        params_.per_session = given.number("--topics-per-session", 1);
+        params_.topics = given.number("--topics", 1, 1);
+        params_.per_session = given.number("--topics-per-session", 1, 1);
         params_.sources = given.number("--sources", 0);
         params_.deflate = given.flag("--deflate");
         params_.rcvbuf = static_cast<int>(given.number("--rcvbuf", 0));
@@ -146,7 +146,7 @@ public:
         const auto known = make_dialect(params_.dialect);
         params_.block = assign == "block";
         order_.topics = params_.topics;
-        order_.per_turn = given.number("--per-turn", 1);
+        order_.per_turn = given.number("--per-turn", 1, 1);
         order_.bytes = given.number("--bytes", 128);
         order_.turns = given.number("--turns", 0);
         order_.millis = given.number("--millis", order_.turns == 0 ? 2000 : 0);
@@ -157,7 +157,7 @@ public:
         watch_ = given.number("--watch", 0);
         const auto overflow = given.text("--overflow", params_.stuck == 0 ? "wait" : "drop");
         order_.overflow = overflow == "drop" ? overflow::drop : overflow::wait;
-        repeat_ = given.number("--repeat", 1);
+        repeat_ = given.number("--repeat", 1, 1);
         warm_up_ = given.number("--warm-up", 200);
         drain_stuck_ = given.flag("--drain-stuck");
         for (std::string list = given.text("--server-pid", ""); !list.empty();) {

@@ -262,7 +262,8 @@ int main(int argc, char** argv) {
     const plan p{
         std::max<std::uint64_t>(1, given.number("--bytes", 128)),
         std::max<std::uint64_t>(1, given.number("--repeat", 5)),
-        std::max<std::uint64_t>(1, given.number("--slices", 10)), given.number("--millis", 10) * 1'000'000};
+        std::max<std::uint64_t>(1, given.number("--slices", 10)),
+        given.number("--millis", 10, 1) * 1'000'000};
     given.done();
     try {
         measure(p);

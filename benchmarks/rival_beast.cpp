@@ -360,7 +360,7 @@ constexpr const char* usage =
 
 int main(int argc, char** argv) {
     bench::options given(argc, argv, usage);
-    const auto port = static_cast<std::uint16_t>(given.number("--port", 0));
+    const auto port = given.port("--port");
     const auto window = given.number("--window", 4 * 1024);
     const auto outbox = given.number("--outbox", 1024 * 1024);
     const auto sndbuf = static_cast<int>(given.number("--sndbuf", 0));

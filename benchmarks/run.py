@@ -65,26 +65,41 @@ def parse():
                                                     "(200; full: no limit)")
     parser.add_argument("--dialect", choices=["raw", "native"], default="raw",
                         help="of the servers that have no protocol of their own (raw)")
-    parser.add_argument("--only", default="", help=f"parts, of {','.join(PARTS)}")
+    parser.add_argument("--only", help=f"parts, of {','.join(PARTS)}")
     parser.add_argument("--servers", default="", help=f"of those known, only these: {','.join(KNOWN)}")
     parser.add_argument("--server", action="append", default=[], metavar="NAME=COMMAND",
                         help="one more server that speaks the control protocol")
     parser.add_argument("--json", metavar="FILE", help="write every single result there")
     parser.add_argument("--plots", metavar="FOLDER", help="write plots there, as SVG")
+    parser.add_argument("--dry-run", action="store_true", help="only look at these options")
     arguments = parser.parse_args()
     for name, value in zip(("repeat", "millis", "seconds"), AMOUNTS[arguments.tier]):
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    arguments.parts = (arguments.only.split(",") if arguments.only
+    arguments.parts = (arguments.only.split(",") if arguments.only is not None
                        else [p for p in PARTS if arguments.tier == FULL or p not in ONLY_FULL])
     for name in arguments.parts:
         if name not in PARTS:
             parser.error(f"unknown part: {name}")
-    if arguments.repeat < 1 or arguments.millis < 1:
-        parser.error("--repeat and --millis are at least 1")
+    if arguments.repeat < 1 or arguments.millis < 1 or (arguments.seconds is not None and arguments.seconds < 1):
+        parser.error("--repeat, --millis and --seconds are at least 1")
     for text in arguments.server:
-        if "=" not in text:
+        name, _, command = text.partition("=")
+        if not name or not command.strip():
             parser.error(f"--server is NAME=COMMAND, and not {text}")
+        if name in KNOWN or name == WITH_HISTORY:
+            parser.error(f"--server: {name} is the name of another")
+    for name in arguments.servers.split(",") if arguments.servers else []:
+        if name not in KNOWN:
+            parser.error(f"unknown server: {name}")
+    try:  # better now than when all is measured
+        if arguments.json and not arguments.dry_run:
+            with open(arguments.json, "a", encoding="utf-8"):
+                pass
+        if arguments.plots and not arguments.dry_run:
+            os.makedirs(arguments.plots, exist_ok=True)
+    except OSError as error:
+        parser.error(str(error))
     return arguments
 
 
@@ -95,8 +110,6 @@ def find_servers(arguments):
         wanted = list(CORE_SERVERS)
     servers, skipped = {}, []
     for name in wanted:
-        if name not in KNOWN:
-            sys.exit(f"run.py: unknown server: {name}")
         try:
             servers[name] = KNOWN[name](arguments.programs)
         except Missing as missing:
@@ -135,8 +148,8 @@ def measure_all(arguments, servers, report):
 
 
 def run_alone(arguments):
-    """The parts that are programs of their own and print their own tables; whether all went well."""
-    good = True
+    """The parts that are programs of their own and print their own tables: whether all went well, and how many ran."""
+    good, ran = True, 0
     for part in [p for p in ALONE if p in arguments.parts]:
         name, *options = ALONE[part]
         program = os.path.join(arguments.programs, name)
@@ -147,12 +160,15 @@ def run_alone(arguments):
         sys.stdout.flush()
         options = [o.format(repeat=arguments.repeat, millis=arguments.millis) for o in options]
         good &= subprocess.run([program, *options], check=False).returncode == 0
+        ran += 1
         print(flush=True)
-    return good
+    return good, ran
 
 
 def main():
     arguments = parse()
+    if arguments.dry_run:
+        return
     if not os.access(os.path.join(arguments.programs, "load"), os.X_OK):
         sys.exit(f"run.py: {arguments.programs}/load is not there: build the benchmarks first")
     servers, skipped = find_servers(arguments)
@@ -160,9 +176,10 @@ def main():
     results = measure_all(arguments, servers, report)
     print(f"{machine()} {arguments.repeat} repetitions of {arguments.millis} ms, K messages published per turn.\n")
     report.print_all()
-    good = run_alone(arguments)
+    good, ran = run_alone(arguments)
     if "compile" in arguments.parts and (arguments.tier != QUICK or arguments.only):
-        good &= print_compiling(3 if arguments.tier == FULL else 1)
+        good &= print_compiling(3 if arguments.tier == FULL else 1, arguments.tier == FULL)
+        ran += 1
     report.print_notes(arguments.repeat)
     print("\n".join(skipped))
     if arguments.json:
@@ -170,6 +187,8 @@ def main():
             json.dump(results, file, indent=1)
     if arguments.plots:
         write_plots(report, arguments.plots)
+    if not results and not ran:
+        sys.exit("run.py: nothing was measured")
     sys.exit(0 if good and not report.failed else 1)
 
 

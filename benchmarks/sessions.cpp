@@ -256,7 +256,7 @@ void print_sizes() {
 
 int main(int argc, char** argv) {
     options given(argc, argv, usage);
-    const auto sessions = given.number("--sessions", 10'000);
+    const auto sessions = given.number("--sessions", 10'000, 1);
     const auto secure = given.number("--secure", (sessions + 4) / 5);
     const bool blocks = given.flag("--blocks");
     const bool sizes = given.flag("--sizes");

@@ -233,10 +233,10 @@ constexpr const char* usage = "udp [--subscribers N] [--bytes B] [--repeat R] [-
 
 int main(int argc, char** argv) {
     options given(argc, argv, usage);
-    const auto subscribers = given.number("--subscribers", 1000);
+    const auto subscribers = given.number("--subscribers", 1000, 1);
     const auto bytes = given.number("--bytes", 128);
-    const auto repeat = given.number("--repeat", 3);
-    const auto millis = given.number("--millis", 700);
+    const auto repeat = given.number("--repeat", 3, 1);
+    const auto millis = given.number("--millis", 700, 1);
     given.done();
     try {
         measurement m(subscribers, bytes);

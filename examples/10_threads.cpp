@@ -32,12 +32,17 @@
 namespace asio = boost::asio;
 
 int main(int argc, char** argv) try {
-    const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 8080);
+    const int port = argc > 1 ? std::atoi(argv[1]) : 8080;
+    if (port < 0 || port > 65'535) {
+        std::cerr << argv[1] << " is no port\n";
+        return 2;
+    }
     const auto cores = std::clamp(std::thread::hardware_concurrency(), 1U, 64U);
     std::deque<asio::io_context> contexts(argc > 2 ? static_cast<std::size_t>(std::atoi(argv[2])) : cores);
 
     pusher::broker_group<pusher::transport::http> brokers(contexts, {.history = {.messages = 100}});
-    const auto listener = brokers.listen(pusher::http_params{.listen = pusher::stream_address{.port = port}});
+    const auto listener = brokers.listen(
+        pusher::http_params{.listen = pusher::stream_address{.port = static_cast<std::uint16_t>(port)}});
     std::cout << "listening http " << listener.local_endpoint() << std::endl;
 
     asio::signal_set signals(contexts.front(), SIGINT, SIGTERM);

@@ -25,12 +25,15 @@ def measure(load, command, work, arguments):
             errors = done.stderr.strip()
             if server.process.poll() is not None:
                 errors += f"; the server ended: {server.last_words()}"
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError) as error:  # a command that cannot be read, among others
         return {"failed": str(error)}
     except subprocess.TimeoutExpired:
         return {"failed": "it took too long"}
     lines = done.stdout.splitlines()
-    result = json.loads(lines[-1]) if lines else {}
+    try:
+        result = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {"failed": f"the generator said {lines[-1]!r}"}
     if REFUSED in errors:
         # More than it takes with its default limits, which is no fault.
         return {"refused": errors.split(REFUSED)[1]}

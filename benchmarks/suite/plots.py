@@ -101,12 +101,12 @@ def write_plots(report, folder):
         write(f"fan_out_{name}", f"Fan-out, {group}; K messages per turn", "deliveries per second", works, rate, True)
         write(f"cpu_{name}", f"CPU time of the server, {group}; K messages per turn", "ms for a million deliveries",
               works, cpu, True)
-    for number, work in enumerate(report.works("latency")):
+    for number, work in enumerate(report.works("latency"), 1):
         series = {s: [spread(work, s, lambda r, q=q: r["latency_us"][q]) for q in ("p50", "p99", "p999")]
                   for s in report.taking_part([work])}
         picture = bars(f"Latency, {work.name}", "µs", ["p50", "p99", "p99.9"], series, report.servers, True)
         if picture:
-            with open(os.path.join(folder, f"latency_{number + 1}.svg"), "w", encoding="utf-8") as file:
+            with open(os.path.join(folder, "latency.svg" if number == 1 else f"latency_{number}.svg"), "w", encoding="utf-8") as file:
                 file.write(picture)
     write("connect", "New sessions per second", "sessions per second, with a subscription each",
           report.works("connect"), lambda r: r["sessions_per_second"])

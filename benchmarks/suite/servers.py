@@ -1,11 +1,13 @@
 # Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 """The servers that the suite knows: how each is started, or why it cannot be."""
 import os
+import re
 import select
 import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 
 RIVALS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "rivals")
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian has servers
@@ -74,22 +76,34 @@ class Server:
     """A server under test, for as long as it is in use."""
 
     def __init__(self, command, core):
+        if not command:
+            raise RuntimeError("there is no command")
         self.errors = tempfile.TemporaryFile()  # what brokers write as their log, too
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, preexec_fn=pinned(core))
         try:
-            ready, _, _ = select.select([self.process.stdout], [], [], 10)
-            line = self.process.stdout.readline().decode() if ready else ""
-            words = line.split()
-            if words[:1] != ["listening"]:
+            line = self.first_line(10)
+            said = re.fullmatch(r"listening \S+:(\d+)((?: [^\s=]+=\S*)*)\s*", line)
+            if not said:
                 raise RuntimeError(f"it said {line!r}, and not where it listens; {self.last_words()}")
-            self.control = words[1].rsplit(":", 1)[1]
-            fields = dict(word.split("=", 1) for word in words[2:])
+            self.control = said.group(1)
+            fields = dict(word.split("=", 1) for word in said.group(2).split())
         except BaseException:
             self.stop()
             raise
         self.fields = fields
         self.dialect = fields.get("dialect")
         self.pids = fields.get("pids", str(self.process.pid))
+
+    def first_line(self, seconds):
+        """What it says until it ends a line, or itself, or time is up."""
+        until, line = time.monotonic() + seconds, b""
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, until - time.monotonic()))
+            more = os.read(self.process.stdout.fileno(), 1) if ready else b""
+            if not more:
+                break
+            line += more
+        return line.decode(errors="replace")
 
     def port(self, dialect):
         """Where sessions of that dialect go."""

@@ -85,7 +85,8 @@ public:
         upgrade(control_, "/control");
         watch(control_, control_key);
         while (control_.state != client::ready)
-            pump(params_.patience_ms);
+            if (!pump(params_.patience_ms))
+                throw std::runtime_error("no answer to the handshake of the control connection");
     }
 
     ~fleet() { abort(); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -33,7 +34,9 @@ public:
         return found.empty() ? otherwise : found.mapped();
     }
 
-    std::uint64_t number(const std::string& name, std::uint64_t otherwise) {
+    std::uint64_t number(
+        const std::string& name, std::uint64_t otherwise, std::uint64_t least = 0,
+        std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
         const auto found = given_.extract(name);
         if (found.empty())
             return otherwise;
@@ -42,7 +45,13 @@ public:
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
         if (error != std::errc{} || end != digits.data() + digits.size())
             fail("not a number: ", name + " " + digits);
+        if (value < least || value > most)
+            fail("out of its range: ", name + " " + digits);
         return value;
+    }
+
+    std::uint16_t port(const std::string& name) {
+        return static_cast<std::uint16_t>(number(name, 0, 0, 65'535));
     }
 
     bool flag(const std::string& name) { return !given_.extract(name).empty(); }

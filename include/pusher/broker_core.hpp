@@ -140,7 +140,9 @@ public:
     }
     /// For groups: called once, when the broker is stopped or destroyed, with its last numbers. It must not
     /// call the broker.
-    void tell_last_stats(std::function<void(const broker_stats&)> tell) { tell_last_stats_ = std::move(tell); }
+    void tell_last_stats(std::function<void(const broker_stats&)> tell) {
+        tell_last_stats_ = std::move(tell);
+    }
 
     /// Gets what a topic's history has so far from the broker that keeps it, for a subscribe in process that
     /// wants some of it. It stays for as long as there are subscribers here: subscribe when this completes.

@@ -35,8 +35,8 @@ namespace pusher::inline v0 {
 /// when it has room, and are lost if the history has forgotten them by then. A message that is larger goes
 /// alone. A history that is copied takes turns with what is live, and no more than half of the room.
 struct group_params {
-    std::size_t messages = 65'536;         ///< at least 1
-    std::size_t bytes = 64 * 1024 * 1024;  ///< at least 1
+    std::size_t messages = 65'536;        ///< at least 1
+    std::size_t bytes = 64 * 1024 * 1024; ///< at least 1
     /// How long a broker keeps its copy of a history when nobody there subscribes to the topic any more, so
     /// that who comes and goes does not have it copied each time. At most 1,024 copies stay. 0: not at all.
     std::chrono::milliseconds copies_stay{10'000};
@@ -231,9 +231,7 @@ public:
     [[nodiscard]] broker_type& operator[](std::size_t i) noexcept { return *brokers_[i]; }
     /// The broker that keeps a topic's history, if it has one. What is published there by `post_publish` or
     /// `async_publish` takes no detour. *Any thread.*
-    [[nodiscard]] broker_type& home(std::string_view topic) noexcept {
-        return *brokers_[home_of(topic)];
-    }
+    [[nodiscard]] broker_type& home(std::string_view topic) noexcept { return *brokers_[home_of(topic)]; }
 
     /// Has every broker listen at one address, from now on. Call it before the executors are run: it is not
     /// for a group that is running, where each broker's own `listen` is called on its executor, with `shared`
@@ -287,8 +285,8 @@ public:
     auto async_publish(
         std::string_view topic, std::string_view payload, const publish_options& options,
         CompletionToken&& token) {
-        return from(home_of(topic)).async_publish(
-            topic, payload, options, std::forward<CompletionToken>(token));
+        return from(home_of(topic))
+            .async_publish(topic, payload, options, std::forward<CompletionToken>(token));
     }
 
     /// Ends a session, or all sessions of a uid, wherever they are: `broker_core::kick`. *Any thread.*
@@ -314,8 +312,8 @@ public:
     auto async_stats(CompletionToken&& token) {
         return boost::asio::async_initiate<CompletionToken, void(error_code, broker_stats)>(
             [this](auto handler) {
-                auto op = detail::handed_over_op<broker_stats>::start(
-                    std::move(handler), from(0).get_executor());
+                auto op =
+                    detail::handed_over_op<broker_stats>::start(std::move(handler), from(0).get_executor());
                 struct sum {
                     std::mutex mutex;
                     broker_stats stats;
@@ -359,8 +357,7 @@ public:
     auto async_drain(std::chrono::milliseconds limit, CompletionToken&& token) {
         return boost::asio::async_initiate<CompletionToken, void(error_code)>(
             [this, limit](auto handler) {
-                auto op =
-                    detail::handed_over_op<>::start(std::move(handler), from(0).get_executor());
+                auto op = detail::handed_over_op<>::start(std::move(handler), from(0).get_executor());
                 struct outcome {
                     std::mutex mutex;
                     error_code first;

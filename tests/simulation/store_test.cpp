@@ -225,7 +225,8 @@ private:
             require(t && t->past(), "a topic that was seen is there");
             require(shape_.age.count() != 0 || t->past()->epoch() == epoch_and_next.epoch, "in its epoch");
             require(
-                t->past()->epoch() != epoch_and_next.epoch || t->past()->next_offset() > epoch_and_next.offset,
+                t->past()->epoch() != epoch_and_next.epoch ||
+                    t->past()->next_offset() > epoch_and_next.offset,
                 "with all that was seen");
         }
         for (const auto* const name : topic_names) {

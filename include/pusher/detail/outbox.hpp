@@ -365,6 +365,10 @@ private:
     [[nodiscard]] static bool marked(handling as) noexcept {
         return as == handling::again || as == handling::returned;
     }
+    /// Whether its messages are encoded one by one: they are few, or not as others get them.
+    [[nodiscard]] static bool encoded_alone(const slice& s, const encoding& as) noexcept {
+        return marked(s.as) || !s.messages->encodes_all(as, s.to - s.from);
+    }
     [[nodiscard]] static bool gives_way(const slice& s) noexcept {
         return s.messages && s.as == handling::plain;
     }

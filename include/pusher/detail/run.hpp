@@ -191,6 +191,15 @@ public:
         return e;
     }
 
+    /// Whether some of its messages are encoded with all of it: that is done already, or they are a good
+    /// part. Else a message that is read from a history would cost as much as all that came in its turn.
+    [[nodiscard]] bool encodes_all(const encoding& as, std::size_t some) const noexcept {
+        return some * 4 >= entries_.size() ||
+               std::any_of(encoded_.begin(), encoded_.end(), [&](const encoded& e) {
+                   return e.as == &as && e.ends.size() == entries_.size();
+               });
+    }
+
     /// A run of its own for some of the messages.
     [[nodiscard]] boost::intrusive_ptr<run> copy(std::uint32_t from, std::uint32_t to) const {
         boost::intrusive_ptr<run> made(new run(topic_, receive_time_, born_, held_.account()));

@@ -355,9 +355,7 @@ PUSHER_DECL void relay::at_relayed(std::uint32_t from, const relayed& r) {
         return r.everyone || !r.uid.empty()
                    ? core_->lose_addressed(r.uid, r.topic, r.count, r.repeated)
                    : core_->lose_relayed(r.topic, r.count, r.position.offset, r.number);
-    case relay_kind::sync:
-        to_sync_ |= bit_of(from);
-        return schedule();
+    case relay_kind::sync: to_sync_ |= bit_of(from); return schedule();
     case relay_kind::synced: syncing_ &= ~bit_of(from); return;
     case relay_kind::left: return at_left(from);
     }

@@ -904,3 +904,29 @@ TEST_CASE("history: what nobody waits for is not kept encoded", "[core]") {
     s.settle();
     CHECK(s.lines.pushed == 9);
 }
+
+TEST_CASE("history: who reads few messages of a turn has only those encoded", "[core]") {
+    core_script s(with_history(100));
+    publish(s, "t", 1, 40);
+    CHECK(s.lines.pushed == 0);
+    auto a = s.session();
+    s.subscribe(a, "t", last(2));
+    s.settle();
+    CHECK(s.lines.pushed == 2);
+    CHECK(a->link.frames().size() == 2);
+    // Also where the connection takes it in pieces.
+    auto b = s.session();
+    b->link.room = 3;
+    s.subscribe(b, "t", last(3));
+    for (int n = 0; n != 20; ++n) {
+        s.settle();
+        b->link.unblock(3);
+        s.core.writable(*b);
+    }
+    CHECK(b->link.frames().size() == 3);
+    CHECK(s.lines.pushed < 20);
+    auto c = s.session();
+    s.subscribe(c, "t", last(40));
+    s.settle();
+    CHECK(c->link.frames().size() == 40);
+}

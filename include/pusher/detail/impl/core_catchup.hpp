@@ -197,8 +197,8 @@ PUSHER_DECL bool core::spill_newest(queue_subscriber& s) {
     const auto [r, index] = s.box->newest();
     const auto offset = r->offset_of(index);
     auto* const t = topics_.find(r->topic().view());
-    if (offset == 0 || !t || !t->past() || t->past()->epoch() != r->epoch() || offset < t->past()->first_offset() ||
-        !for_live(s, *r, index))
+    if (offset == 0 || !t || !t->past() || t->past()->epoch() != r->epoch() ||
+        offset < t->past()->first_offset() || !for_live(s, *r, index))
         return false;
     auto* const known = s.catching ? s.catching->ungrouped(t) : nullptr;
     if (!known && s.catching && s.catching->cursors.size() >= params_.subscriptions)

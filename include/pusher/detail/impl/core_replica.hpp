@@ -32,7 +32,8 @@ core::add_to(replica& r, message::fields m, const stored_at& at, std::chrono::mi
     m.sequence =
         ++sequence_; // in the order of this broker it is from before all that it publishes from now on
     m.sequence_epoch = params_.sequence_epoch;
-    if (!r.last || r.last->receive_time() != at.received) {
+    if (!r.last || r.last->receive_time() != at.received || r.last->size() >= params_.run_messages ||
+        r.last->bytes() >= params_.run_bytes) {
         r.last = make_run(r.topic, &at);
         r.past->open(r.last);
     }
@@ -97,8 +98,8 @@ core::lose_relayed(std::string_view topic, std::uint64_t count, std::uint64_t fi
         tell_gap(*s, {shared_text(topic), count, first, last, 0});
 }
 
-PUSHER_DECL void core::lose_addressed(
-    std::string_view uid, std::string_view label, std::uint64_t count, bool others) {
+PUSHER_DECL void
+core::lose_addressed(std::string_view uid, std::string_view label, std::uint64_t count, bool others) {
     end_turn();
     next_stamp();
     if (others)

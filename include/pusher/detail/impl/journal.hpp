@@ -172,7 +172,8 @@ PUSHER_DECL void journal::settle(error_code ec) {
         if (observer_)
             observer_->at_error(ec, "store");
         for (const auto& name : trims)
-            if (const auto* const t = core_->find_topic(name.view()); t && t->past() && t->past()->stored.created)
+            if (const auto* const t = core_->find_topic(name.view());
+                t && t->past() && t->past()->stored.created)
                 at_trim(const_cast<topic_state&>(*t));
         for (const auto batch = std::exchange(batch_, {}); const auto& e : batch)
             give_up(*e, ec);

@@ -17,7 +17,7 @@ outbox::write_shared(const encoding& as, sink& to, std::uint64_t epoch, std::siz
     if (slices_.empty() || !gaps_.empty() || to.wants_ends())
         return std::nullopt;
     const auto& s = slices_.front();
-    if (!s.messages || marked(s.as) || !(cut_.empty() || continues_cut(s)))
+    if (!s.messages || encoded_alone(s, as) || !(cut_.empty() || continues_cut(s)))
         return std::nullopt;
     const auto& e = s.messages->encode(as, epoch);
     if (e.has_holes)
@@ -56,10 +56,10 @@ inline void outbox::put_gap(const encoding& as, std::size_t index, scratch& room
 /// Valid until the next call.
 inline std::string_view outbox::frame_of(
     const slice& s, std::uint32_t index, const encoding& as, std::uint64_t epoch, scratch& room) {
-    if (!marked(s.as))
+    if (!encoded_alone(s, as))
         return s.messages->encode(as, epoch).frame(index);
-    room.again.clear(); // few of them, and not as others get it
-    as.push(s.messages->view(index, epoch, room.headers, true), room.again);
+    room.again.clear();
+    as.push(s.messages->view(index, epoch, room.headers, marked(s.as)), room.again);
     return room.again;
 }
 
@@ -219,7 +219,7 @@ std::size_t outbox::drain(
             } else if (is_message && slices_.front().as == handling::returned) {
                 on_returned(*slices_.front().messages, slices_.front().from);
             }
-            if (f.end > taken && is_message && !marked(slices_.front().as))
+            if (f.end > taken && is_message && !encoded_alone(slices_.front(), as))
                 set_rest(
                     slices_.front().messages, slices_.front().from, static_cast<std::uint32_t>(taken - begin),
                     as, epoch);
