@@ -9,8 +9,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iomanip>
+#include <memory>
 #include <optional>
+#include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -538,6 +541,84 @@ TEST_CASE("group history: long histories on their way cost nobody a message", "[
         REQUIRE(
             std::stoull(heard[i].substr(heard[i].find('@') + 1)) ==
             std::stoull(heard[i - 1].substr(heard[i - 1].find('@') + 1)) + 1);
+}
+
+TEST_CASE("group history: whatever order brokers work in, offsets follow each other", "[group]") {
+    /// Notes whether it gets all that is published after it has subscribed, and each once.
+    struct reader {
+        reader(pusher::broker_core& b, const std::string& topic, std::uint64_t published)
+            : last(published),
+              subscription(b.subscribe(topic, [this, published](const message& m) {
+                  const auto offset = m.position()->offset;
+                  good = good && m.payload() == std::to_string(offset);
+                  if (offset <= published)
+                      return; // it was on its way
+                  good = good && offset == last + 1;
+                  last = offset;
+              })) {}
+
+        std::uint64_t last;
+        bool good = true;
+        pusher::subscription subscription;
+    };
+    for (unsigned seed = 1; seed <= 60; ++seed) {
+        INFO("seed " << seed);
+        std::mt19937 random(seed);
+        const auto below = [&random](unsigned n) { return random() % n; };
+        group_script s(
+            3, keeping(100'000),
+            {.messages = 1 + below(20), .copies_stay = std::chrono::milliseconds(below(2) * 1000)});
+        const std::vector<std::string> topics{
+            s.topic_at(0), s.topic_at(0, "k"), s.topic_at(1), s.topic_at(2)};
+        std::vector<std::uint64_t> published(topics.size());
+        std::vector<std::size_t> of; // which topic a reader has
+        std::vector<std::unique_ptr<reader>> readers;
+        bool good = true;
+        for (int step = 0; step != 400; ++step) {
+            const auto t = below(4);
+            switch (below(6)) {
+            case 0:
+            case 1:
+                for (auto n = below(12); n != 0; --n)
+                    s.group.home(topics[t]).publish(topics[t], std::to_string(++published[t]));
+                break;
+            case 2:
+                readers.push_back(std::make_unique<reader>(s.group[below(3)], topics[t], published[t]));
+                of.push_back(t);
+                break;
+            case 3:
+                if (!readers.empty()) {
+                    const auto i = below(static_cast<unsigned>(readers.size()));
+                    good = good && readers[i]->good;
+                    readers.erase(readers.begin() + i);
+                    of.erase(of.begin() + i);
+                }
+                break;
+            default: s.run(below(3));
+            }
+        }
+        s.run();
+        for (std::size_t i = 0; i != topics.size(); ++i) {
+            s.group.home(topics[i]).publish(topics[i], std::to_string(++published[i]));
+            s.run();
+        }
+        for (std::size_t i = 0; i != readers.size(); ++i) {
+            CHECK(readers[i]->good);
+            CHECK(readers[i]->last == published[of[i]]);
+        }
+        CHECK(good);
+        for (std::size_t i = 0; i != 3; ++i)
+            CHECK(s.group[i].stats().relay_dropped == 0);
+        // The copies are whole.
+        for (std::size_t i = 0; i != 3; ++i)
+            for (std::size_t t = 0; t != topics.size(); ++t) {
+                group_client c(s.seats[i]);
+                c.send("subscribe", "\"topic\":\"" + topics[t] + R"(","history":100000)");
+                const auto heard = c.heard();
+                REQUIRE(heard.size() == published[t] + 1);
+                CHECK(heard[1] == topics[t] + "@1=1");
+            }
+    }
 }
 
 TEST_CASE("group history: a history that forgets while it is copied begins again", "[group]") {

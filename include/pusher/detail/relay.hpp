@@ -222,6 +222,7 @@ private:
 
     // histories of this broker, for others: impl/relay_followers.hpp
     void send_history(std::uint32_t to, std::string_view topic);
+    copied* begin_copy(std::uint32_t who, std::string_view topic, error_code& ec);
     follower& falls_behind(copied& c, std::uint32_t who, std::uint64_t next, std::uint64_t live);
     static void hold_back(follower& f, const relay_facts& facts, bool everyone);
     void announce_history(const copied& c, const follower& f);

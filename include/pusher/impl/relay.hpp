@@ -214,27 +214,38 @@ PUSHER_DECL void relay::forward(
     r.topic = m.topic();
     r.uid = uid;
     set_content(r, content_of(m));
-    const auto found = facts.position.offset == 0 ? copied_.end() : copied_.find(m.topic());
-    auto* const copies = found == copied_.end() ? nullptr : &found->second;
+    const bool in_history = facts.position.offset != 0;
+    const auto found = in_history ? copied_.find(m.topic()) : copied_.end();
+    const auto* const copies = found == copied_.end() ? nullptr : &found->second;
+    // Whoever subscribes to just this topic has a copy of it, or will ask for one.
+    const auto follow = in_history ? plane_->subscribers(m.topic()) : 0;
+    backplane::members full = 0;
     for (; to != 0; to &= to - 1) {
         const auto who = static_cast<std::uint32_t>(std::countr_zero(to));
-        auto* behind = copies ? copies->find(who) : nullptr;
-        if (!behind) {
-            const bool can_follow = copies && (copies->by & bit_of(who)) != 0;
-            r.overflow = can_follow ? relay_overflow::refuse : relay_overflow::lose;
-            const auto what = plane_->send(who, r);
-            if (what == backplane::outcome::sent)
-                ++sent_;
-            if (what != backplane::outcome::full)
-                continue;
-            if (!can_follow) {
-                if (observer_)
-                    observer_->at_error(errc::queue_full, "backplane");
-                continue;
-            }
-            behind = &falls_behind(*copies, who, facts.position.offset, facts.position.offset);
+        if (auto* const f = copies ? copies->find(who) : nullptr) {
+            hold_back(*f, facts, whom == audience::everyone);
+            continue;
         }
-        hold_back(*behind, facts, whom == audience::everyone);
+        const bool can_follow = (follow & bit_of(who)) != 0;
+        r.overflow = can_follow ? relay_overflow::refuse : relay_overflow::lose;
+        const auto what = plane_->send(who, r);
+        if (what == backplane::outcome::sent)
+            ++sent_;
+        else if (what == backplane::outcome::full && can_follow)
+            full |= bit_of(who);
+        else if (what == backplane::outcome::full && observer_)
+            observer_->at_error(errc::queue_full, "backplane");
+    }
+    for (; full != 0; full &= full - 1) {
+        const auto who = static_cast<std::uint32_t>(std::countr_zero(full));
+        const auto offset = facts.position.offset;
+        error_code ec;
+        if (auto* const c = begin_copy(who, m.topic(), ec)) {
+            hold_back(falls_behind(*c, who, offset, offset), facts, whom == audience::everyone);
+        } else { // the history is gone already
+            r.overflow = relay_overflow::lose;
+            plane_->send(who, r);
+        }
     }
     schedule();
 }

@@ -14,35 +14,45 @@ PUSHER_DECL void relay::send_history(std::uint32_t to, std::string_view topic) {
     relayed r;
     r.what = relay_kind::history;
     r.topic = topic;
-    topic_state* t = nullptr;
+    copied* c = nullptr;
     if ((plane_->subscribers(topic) & bit_of(to)) == 0)
         r.error = errc::stopped; // who asks is interested for as long as it waits
     else if (!has_history(topic))
         r.error = errc::no_history;
-    else if (t = core_->hold_topic(topic); !t)
-        r.error = errc::too_many_topics;
-    else if (!t->past())
-        r.error = errc::no_history;
-    if (r.error) {
-        if (t)
-            core_->leave_topic(*t);
+    else
+        c = begin_copy(to, topic, r.error);
+    if (!c) {
         plane_->send(to, r);
         return;
     }
-    // While it is copied it stays, with its epoch.
-    auto& c = copied_.try_emplace(std::string(topic), copied{t}).first->second;
-    if (c.by != 0)
-        core_->leave_topic(*t); // it is held once
-    c.by |= bit_of(to);
-    const auto& past = *t->past();
-    auto* f = c.find(to);
+    const auto& past = *c->topic->past();
+    auto* f = c->find(to);
     if (f) { // it has let go of what it had: what it was still to get is still live
         f->live = std::max(f->live, f->next);
         f->next = std::min(past.first_offset(), f->live);
     } else {
-        f = &falls_behind(c, to, past.first_offset(), past.next_offset());
+        f = &falls_behind(*c, to, past.first_offset(), past.next_offset());
     }
-    announce_history(c, *f);
+    announce_history(*c, *f);
+}
+
+/// While it is copied the topic stays, with its epoch. \return null: it cannot be, as `ec` says.
+PUSHER_DECL relay::copied* relay::begin_copy(std::uint32_t who, std::string_view topic, error_code& ec) {
+    auto* const t = core_->hold_topic(topic);
+    if (!t) {
+        ec = errc::too_many_topics;
+        return nullptr;
+    }
+    if (!t->past()) {
+        core_->leave_topic(*t);
+        ec = errc::no_history;
+        return nullptr;
+    }
+    auto& c = copied_.try_emplace(std::string(topic), copied{t}).first->second;
+    if (c.by != 0)
+        core_->leave_topic(*t); // it is held once
+    c.by |= bit_of(who);
+    return &c;
 }
 
 /// From now on it gets what it has not got when there is room.
