@@ -361,10 +361,12 @@ int main(int argc, char** argv) try {
     p.bytes = o.number("--bytes", 128);
     p.millis = o.number("--millis", 1000, 1);
     const auto send_ns = o.number("--send-ns", 2000);
-    const auto chosen = o.number("--work", 0);
+    const auto chosen = o.number("--work", 0, 0, 4);
     const auto repetitions = o.number("--repetitions", 5, 1);
     const auto only = o.text("--only", "");
     o.done();
+    if (!only.empty() && only != "hop" && only != "scaling")
+        o.fail("there is no part ", only);
     if (only != "hop")
         for (const auto ns : {std::uint64_t{0}, send_ns}) {
             p.send_ns = ns;

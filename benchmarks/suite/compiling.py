@@ -1,6 +1,7 @@
 # Copyright 2026 The pusher authors. Distributed under the Boost Software License, Version 1.0.
 """How long small programs take to compile, and how large they are."""
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -25,14 +26,16 @@ MORE_PROGRAMS = {
 }
 
 
-def source_of(file, folder):
-    """The file itself, or of a text its first program."""
+def source_of(file, folder, flags):
+    """The file itself, or of a text its first program; without the bodies, where they are compiled apart."""
     path = os.path.join(ROOT, file)
     if not file.endswith(".md"):
         return path
     with open(path, encoding="utf-8") as text:
         program = text.read().split("```cpp\n")[1].split("```")[0]
     path = os.path.join(folder, "main.cpp")
+    if flags is APART:
+        program = re.sub(r"#include <pusher/src.hpp>.*\n", "", program)
     with open(path, "w", encoding="utf-8") as out:
         out.write(program)
     return path
@@ -69,7 +72,7 @@ def print_compiling(repeat, full):
             return False
         for _ in range(repeat):
             for name, (file, flags) in {**PROGRAMS, **(MORE_PROGRAMS if full else {})}.items():
-                source = source_of(file, folder)
+                source = source_of(file, folder, flags)
                 out = os.path.join(folder, "program")
                 begin = time.monotonic()
                 if not compile_to(out, *flags, *([bodies] if flags is APART else []), source):

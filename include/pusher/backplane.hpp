@@ -147,6 +147,8 @@ public:
     [[nodiscard]] virtual bool writable() const noexcept = 0;
     /// `member::at_room` is to be called when that may have changed.
     virtual void wait_for_room() = 0;
+    /// The same of one broker, whatever the others do: when it may be half empty.
+    virtual void wait_for(std::uint32_t to) = 0;
     /// Begins to watch who takes anything, and excuses those who took nothing since, until they do.
     virtual void forget_progress() noexcept = 0;
     virtual void excuse_stalled() noexcept = 0;

@@ -16,6 +16,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -165,7 +166,8 @@ inline void add(broker_stats& to, const broker_stats& s) {
 ///
 /// **One that ends** leaves the others working. What it was the home of is not published any more: that fails
 /// with `errc::stopped`. As with one broker, `run()` returns while there is nothing to wait for, no listener
-/// above all, and what is posted later is only done when it runs again.
+/// above all, and what is posted later is only done when it runs again. A copy that stays is something to
+/// wait for.
 ///
 /// **Not in a group:** stores, durable subscriptions, and `failure::persist`, since nobody knows which broker
 /// a user comes back to.
@@ -321,21 +323,14 @@ public:
                 };
                 const auto all = std::make_shared<sum>();
                 all->left = brokers_.size();
-                const auto add = [op, all](const broker_stats* s) {
+                const auto add = [op, all](const broker_stats& s) {
                     const std::lock_guard lock(all->mutex);
-                    if (s)
-                        detail::add(all->stats, *s);
+                    detail::add(all->stats, s);
                     if (--all->left == 0 && op->claim())
                         op->complete({}, std::move(all->stats));
                 };
                 for (std::size_t i = 0; i != brokers_.size(); ++i)
-                    if (const auto last = ended_->find(i))
-                        add(&*last);
-                    else
-                        brokers_[i]->post([add, last = ended_, i](const broker_core* b) {
-                            const auto s = b ? b->stats() : last->find(i).value_or(broker_stats());
-                            add(&s);
-                        });
+                    ended_->ask(i, *brokers_[i], [add](const broker_core& b) { add(b.stats()); }, add);
             },
             token);
     }
@@ -373,15 +368,9 @@ public:
                         op->complete(all->first);
                 };
                 for (std::size_t i = 0; i != brokers_.size(); ++i)
-                    if (ended_->find(i))
-                        done({});
-                    else
-                        brokers_[i]->post([limit, done](broker_core* b) {
-                            if (b)
-                                b->async_drain(limit, done);
-                            else
-                                done({});
-                        });
+                    ended_->ask(
+                        i, *brokers_[i], [limit, done](broker_core& b) { b.async_drain(limit, done); },
+                        [done](const broker_stats&) { done({}); });
             },
             token);
     }
@@ -398,24 +387,57 @@ private:
     /// Brokers that have been stopped, whose event loops may not run any more, and their last numbers.
     class ended {
     public:
-        explicit ended(std::size_t brokers) : stats_(brokers) {}
+        using answer = std::function<void(const broker_stats&)>;
+
+        explicit ended(std::size_t brokers) : all_(brokers) {}
 
         void add(std::size_t i, const broker_stats& s) {
-            const std::lock_guard lock(mutex_);
-            stats_[i] = s;
+            std::vector<std::pair<claim, answer>> waiting;
+            {
+                const std::lock_guard lock(mutex_);
+                all_[i].stats = s;
+                waiting.swap(all_[i].waiting);
+                bits_.fetch_or(std::uint64_t{1} << i, std::memory_order_release);
+            }
+            for (const auto& [first, f] : waiting)
+                if (!first->exchange(true))
+                    f(s);
         }
-        [[nodiscard]] std::optional<broker_stats> find(std::size_t i) const {
-            const std::lock_guard lock(mutex_);
-            return stats_[i];
+        [[nodiscard]] bool has(std::size_t i) const noexcept {
+            return (bits_.load(std::memory_order_acquire) >> i & 1) != 0;
         }
-        [[nodiscard]] bool has(std::size_t i) const {
-            const std::lock_guard lock(mutex_);
-            return stats_[i].has_value();
+        /// Asks a broker for something, which it answers on its executor, or has answered for it with its
+        /// last numbers when it ends; once.
+        template <class Broker, class Ask>
+        void ask(std::size_t i, Broker& b, Ask&& ask_it, answer otherwise) {
+            const auto first = std::make_shared<std::atomic<bool>>(false);
+            std::optional<broker_stats> last;
+            {
+                const std::lock_guard lock(mutex_);
+                last = all_[i].stats;
+                if (!last) {
+                    std::erase_if(all_[i].waiting, [](const auto& w) { return w.first->load(); });
+                    all_[i].waiting.emplace_back(first, otherwise);
+                }
+            }
+            if (last)
+                return otherwise(*last);
+            b.post([first, ask_it = std::forward<Ask>(ask_it)](broker_core* it) {
+                if (it && !first->exchange(true))
+                    ask_it(*it);
+            });
         }
 
     private:
-        mutable std::mutex mutex_; // rarely waited for: it is held for a look
-        std::vector<std::optional<broker_stats>> stats_;
+        using claim = std::shared_ptr<std::atomic<bool>>;
+        struct one {
+            std::optional<broker_stats> stats;
+            std::vector<std::pair<claim, answer>> waiting;
+        };
+
+        std::mutex mutex_; // held for a look
+        std::vector<one> all_;
+        std::atomic<std::uint64_t> bits_ = 0;
     };
 
     /// The broker with that number, or the next that has not ended; if all have, the one with that number.

@@ -64,6 +64,9 @@ private:
 /// A lock is held for as long as it takes to move a few pointers, or to note a change of interest; nobody
 /// waits for another's thread.
 struct local_group {
+    /// Changes of interest wait for the next publish; past that many they are looked at for their own sake.
+    static constexpr std::size_t most_changes = 1024;
+
     struct change {
         std::uint32_t who;
         backplane::interest what;
@@ -81,6 +84,7 @@ struct local_group {
         std::vector<item> items;
         std::vector<std::unique_ptr<relay_batch>> spare; ///< to be filled again
         std::vector<change> changes;                     ///< of the others' interest
+        std::size_t too_many_changes = most_changes;     ///< then those that others undo are left out
         backplane::members waiting = 0;                  ///< for room here
         bool room = false; ///< there is some again, where its broker waits for it
         bool scheduled = false;
@@ -130,6 +134,7 @@ public:
     void hand_over() override;
     [[nodiscard]] bool writable() const noexcept override;
     void wait_for_room() override;
+    void wait_for(std::uint32_t to) override;
     void forget_progress() noexcept override;
     void excuse_stalled() noexcept override;
     [[nodiscard]] std::chrono::milliseconds copies_stay() const noexcept override {
@@ -146,9 +151,6 @@ private:
     static constexpr std::size_t most_spare = 16;
     /// Messages that are dealt with before others on the event loop have their turn.
     static constexpr std::size_t most_taken = 4096;
-    /// Changes of interest wait for the next publish; past that many they are looked at for their own sake.
-    static constexpr std::size_t most_changes = 1024;
-
     static constexpr members bit_of(std::uint32_t who) noexcept { return members{1} << who; }
 
     using audiences = boost::unordered_flat_map<std::string, members, text_hash, std::equal_to<>>;
@@ -168,9 +170,12 @@ private:
         bool excused = false;
     };
 
+    /// There is room where this broker waited for it.
+    void found_room();
     /// Has the broker's event loop look into its inbox. Under its lock.
     static void wake(const std::shared_ptr<inbox>& in);
     void take();
+    static void leave_out_undone(inbox& in);
     void apply_changes();
     static void apply(audiences& to, const local_group::change& c);
     void apply_filter(const local_group::change& c);

@@ -8,6 +8,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -83,12 +84,16 @@ public:
 
     // ---- flow control, and the end
 
-    [[nodiscard]] bool writable() const noexcept { return plane_->writable() && !outruns_histories(); }
+    [[nodiscard]] bool writable() const noexcept { return plane_->writable() && !outruns_; }
     void wait_for_room() { plane_->wait_for_room(); }
     [[nodiscard]] backplane& plane() noexcept { return *plane_; }
     /// Asks the others to deal with everything that was sent to them; what they have sent comes before that.
     void sync();
-    [[nodiscard]] bool synced() const noexcept { return syncing_ == 0; }
+    /// Whether they have, and have got all that they lacked.
+    [[nodiscard]] bool synced() const noexcept {
+        return syncing_ == 0 &&
+               std::all_of(behind_.begin(), behind_.end(), [](std::size_t n) { return n == 0; });
+    }
 
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
     [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
@@ -138,6 +143,7 @@ private:
         std::uint64_t next; ///< offset of what is sent next
         std::uint64_t live; ///< from there on it is what was published since it asked
         std::deque<aside> asides{};
+        std::uint64_t broadcasts = 0; ///< that were forgotten, and are still to be told as lost
     };
     /// A topic whose history is kept here, and copied by others.
     struct copied {
@@ -224,15 +230,18 @@ private:
     void send_history(std::uint32_t to, std::string_view topic);
     copied* begin_copy(std::uint32_t who, std::string_view topic, error_code& ec);
     follower& falls_behind(copied& c, std::uint32_t who, std::uint64_t next, std::uint64_t live);
-    static void hold_back(follower& f, const relay_facts& facts, bool everyone);
+    static void hold_back(const copied& c, follower& f, const relay_facts& facts, bool everyone);
     void announce_history(const copied& c, const follower& f);
     void bring_on();
     bool bring_on(copied& c, follower& f, std::size_t& left);
-    void forget_trimmed(const copied& c, follower& f);
-    std::size_t send_next(const copied& c, follower& f);
+    bool lose_until(const copied& c, follower& f, std::uint64_t offset, relay_overflow overflow);
+    std::size_t send_next(const copied& c, follower& f, relay_overflow overflow);
     void send_reply(const follower& f);
     void catches_up(copied& c, const follower& f);
-    [[nodiscard]] bool outruns_histories() const noexcept;
+    void release(const copied& c);
+    [[nodiscard]] static bool may_be_forgotten(const copied& c, const follower& f);
+    void forget_follower(std::uint32_t who);
+    void abandon_followers();
     void copies_no_more(std::uint32_t who, std::string_view topic);
 
     void schedule();
@@ -276,11 +285,12 @@ private:
     };
     boost::unordered_flat_map<std::string, std::unique_ptr<coming>, text_hash, std::equal_to<>> coming_;
     boost::unordered_flat_map<std::string, copied, text_hash, std::equal_to<>> copied_;
-    std::deque<std::pair<std::string, std::uint32_t>> turns_; ///< of followers, by topic and who it is
-    std::vector<std::size_t> behind_;                         ///< topics in which each other broker is behind
-    backplane::members to_sync_ = 0;                          ///< who waits for that
-    std::uint64_t forgotten_ = 0; ///< messages that a follower did not get before they were
-    std::vector<header> headers_; ///< room for those of one message
+    std::vector<std::deque<std::string>> turns_; ///< by broker: topics in which it is behind, in turn
+    std::vector<std::size_t> behind_;            ///< by broker: how many there are
+    bool outruns_ = false;                       ///< some may be forgotten before a follower gets it
+    backplane::members to_sync_ = 0;             ///< who waits for that
+    std::uint64_t forgotten_ = 0;                ///< messages that a follower did not get before they were
+    std::vector<header> headers_;                ///< room for those of one message
     std::vector<std::pair<std::uint32_t, std::string>> uncopied_; ///< who may not copy which topic any more
     backplane::members syncing_ = 0;
     std::uint64_t received_ = 0;

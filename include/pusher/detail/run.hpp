@@ -194,7 +194,8 @@ public:
     /// Whether some of its messages are encoded with all of it: that is done already, or they are a good
     /// part. Else a message that is read from a history would cost as much as all that came in its turn.
     [[nodiscard]] bool encodes_all(const encoding& as, std::size_t some) const noexcept {
-        return some * 4 >= entries_.size() ||
+        constexpr std::size_t few = 8; // who takes them in small pieces has them encoded for each
+        return some > few || some * 4 >= entries_.size() ||
                std::any_of(encoded_.begin(), encoded_.end(), [&](const encoded& e) {
                    return e.as == &as && e.ends.size() == entries_.size();
                });

@@ -319,10 +319,10 @@ PUSHER_DECL void broker_core::cancel() {
     cancelled_ = true;
     if (journal_)
         journal_->stop();
-    if (const auto tell = std::exchange(tell_last_stats_, nullptr))
-        tell(stats());
     if (relay_)
         relay_->leave();
+    if (const auto tell = std::exchange(tell_last_stats_, nullptr))
+        tell(stats());
     core_.abandon_reports(errc::stopped);
     services::cancel(due_);
     services::cancel(trims_);

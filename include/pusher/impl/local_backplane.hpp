@@ -6,9 +6,11 @@
 #include <pusher/detail/relayed_content.hpp>
 
 #include <boost/asio/post.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace pusher::inline v0::detail {
 
@@ -116,9 +118,23 @@ PUSHER_DECL void local_backplane::announce(interest what, std::string_view text,
             continue;
         in->changes.push_back({self_, what, begins, std::string(text)});
         in->changed.store(true, std::memory_order_release);
-        if (in->changes.size() >= most_changes)
+        if (in->changes.size() >= local_group::most_changes)
             wake(in);
+        if (in->changes.size() >= in->too_many_changes)
+            leave_out_undone(*in);
     }
+}
+
+/// Nobody has looked for long. Of several changes of one interest only the last one counts. Under its lock.
+PUSHER_DECL void local_backplane::leave_out_undone(inbox& in) {
+    auto& all = in.changes;
+    boost::unordered_flat_set<std::string> seen;
+    std::vector<local_group::change> last;
+    for (auto c = all.rbegin(); c != all.rend(); ++c)
+        if (seen.insert(std::to_string(c->who) + ' ' + static_cast<char>(c->what) + c->text).second)
+            last.push_back(std::move(*c));
+    all.assign(std::make_move_iterator(last.rbegin()), std::make_move_iterator(last.rend()));
+    in.too_many_changes = std::max(local_group::most_changes, 2 * all.size());
 }
 
 PUSHER_DECL void local_backplane::apply_changes() {
@@ -129,6 +145,7 @@ PUSHER_DECL void local_backplane::apply_changes() {
     {
         const std::lock_guard lock(in.mutex);
         changes.swap(in.changes);
+        in.too_many_changes = local_group::most_changes;
         in.changed.store(false, std::memory_order_relaxed);
     }
     for (const auto& c : changes)
@@ -401,8 +418,23 @@ PUSHER_DECL void local_backplane::wait_for_room() {
         in.waiting |= bit_of(self_);
         waits = true;
     }
-    if (waits)
-        return;
+    if (!waits)
+        found_room();
+}
+
+PUSHER_DECL void local_backplane::wait_for(std::uint32_t to) {
+    {
+        auto& in = *group_->inboxes[to];
+        const std::lock_guard lock(in.mutex);
+        if (!in.closed && over_half(in)) {
+            in.waiting |= bit_of(self_);
+            return;
+        }
+    }
+    found_room(); // what is not handed over yet fills it
+}
+
+PUSHER_DECL void local_backplane::found_room() {
     const auto& mine = group_->inboxes[self_];
     const std::lock_guard lock(mine->mutex);
     mine->room = true;

@@ -20,6 +20,7 @@ PUSHER_DECL relay::relay(
       observer_(o),
       host_(std::move(h)),
       has_histories_(keep_.enabled() || keep_for_),
+      turns_(plane_->size()),
       behind_(plane_->size()) {
     core_->join(this, plane_->self(), plane_->size());
     plane_->join(*this);
@@ -28,10 +29,10 @@ PUSHER_DECL relay::relay(
 PUSHER_DECL void relay::leave() {
     if (std::exchange(left_, true))
         return;
+    abandon_followers();
     plane_->leave();
     services::cancel(*this);
     coming_.clear();
-    turns_.clear();
     receipt stopped;
     stopped.error = errc::stopped;
     for (auto all = std::exchange(requests_, {}); const auto& entry : all)
@@ -206,6 +207,8 @@ PUSHER_DECL void relay::forward_nested() {
 
 PUSHER_DECL void relay::forward(
     audience whom, std::string_view uid, const message& m, const relay_facts& facts, backplane::members to) {
+    if (left_) // meanwhile
+        return;
     relayed r;
     static_cast<relay_facts&>(r) = facts;
     r.what = whom == audience::topic  ? relay_kind::message
@@ -223,7 +226,7 @@ PUSHER_DECL void relay::forward(
     for (; to != 0; to &= to - 1) {
         const auto who = static_cast<std::uint32_t>(std::countr_zero(to));
         if (auto* const f = copies ? copies->find(who) : nullptr) {
-            hold_back(*f, facts, whom == audience::everyone);
+            hold_back(*copies, *f, facts, whom == audience::everyone);
             continue;
         }
         const bool can_follow = (follow & bit_of(who)) != 0;
@@ -241,7 +244,7 @@ PUSHER_DECL void relay::forward(
         const auto offset = facts.position.offset;
         error_code ec;
         if (auto* const c = begin_copy(who, m.topic(), ec)) {
-            hold_back(falls_behind(*c, who, offset, offset), facts, whom == audience::everyone);
+            hold_back(*c, falls_behind(*c, who, offset, offset), facts, whom == audience::everyone);
         } else { // the history is gone already
             r.overflow = relay_overflow::lose;
             plane_->send(who, r);
@@ -305,11 +308,12 @@ PUSHER_DECL void relay::answer_request(std::uint32_t from, const relayed& r) {
     schedule();
     // The reply follows the message.
     if (const auto found = copied_.find(r.topic); found != copied_.end())
-        if (auto* const f = found->second.find(from);
-            f && !f->asides.empty() && f->asides.back().number == r.number) {
-            f->asides.back().reply = reply;
-            return;
-        }
+        if (auto* const f = found->second.find(from); f && r.number != 0)
+            for (auto a = f->asides.rbegin(); a != f->asides.rend(); ++a)
+                if (a->number == r.number) {
+                    a->reply = reply;
+                    return;
+                }
     plane_->send(from, reply);
 }
 
@@ -445,12 +449,7 @@ PUSHER_DECL void relay::at_left(std::uint32_t who) {
             done(stopped);
     for (const auto& topic : topics)
         fetched(topic, errc::stopped);
-    topics.clear();
-    for (const auto& entry : copied_)
-        if ((entry.second.by & bit_of(who)) != 0)
-            topics.push_back(entry.first);
-    for (const auto& topic : topics)
-        copies_no_more(who, topic);
+    forget_follower(who);
 }
 
 } // namespace pusher::inline v0::detail

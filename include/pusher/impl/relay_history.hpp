@@ -4,6 +4,8 @@
 #include <pusher/detail/relay.hpp>
 #include <pusher/detail/relayed_content.hpp>
 
+#include <algorithm>
+
 namespace pusher::inline v0::detail {
 
 PUSHER_DECL void relay::fetch(const std::vector<std::string>& topics, std::function<void(error_code)> done) {
@@ -140,18 +142,26 @@ PUSHER_DECL bool relay::stays(std::string_view topic) {
 
 PUSHER_DECL void relay::at_timeout() {
     const auto now = services::now();
+    const auto later = [&](services::time_point until, std::string topic) {
+        const auto place =
+            std::upper_bound(leaving_.begin(), leaving_.end(), until, [](auto t, const auto& entry) {
+                return t < entry.first;
+            });
+        leaving_.emplace(place, until, std::move(topic));
+    };
     const auto too_many = [this] { return staying_.size() > most_staying; };
-    while (!leaving_.empty() && (leaving_.front().first <= now || too_many())) {
-        const auto topic = std::move(leaving_.front().second);
+    for (auto n = leaving_.size(); n != 0 && (leaving_.front().first <= now || too_many()); --n) {
+        auto topic = std::move(leaving_.front().second);
         leaving_.pop_front();
         const auto found = staying_.find(topic);
         if (found->second > now && !too_many()) { // somebody has come and gone meanwhile
-            leaving_.emplace_back(found->second, topic);
-            continue;
+            later(found->second, std::move(topic));
+        } else if (end_copy(topic)) {
+            staying_.erase(found);
+        } else {
+            found->second = now + std::max(plane_->copies_stay(), std::chrono::milliseconds(100));
+            later(found->second, std::move(topic));
         }
-        staying_.erase(found);
-        if (!end_copy(topic))
-            ended_.emplace_back(kind::topic, topic);
     }
     if (!leaving_.empty())
         io_->arm(*this, leaving_.front().first);
