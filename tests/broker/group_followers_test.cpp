@@ -204,8 +204,8 @@ TEST_CASE("group history: whatever order brokers work in, offsets follow each ot
                 if (!readers.empty()) {
                     const auto i = below(static_cast<unsigned>(readers.size()));
                     good = good && readers[i]->good;
-                    readers.erase(readers.begin() + i);
-                    of.erase(of.begin() + i);
+                    readers.erase(readers.begin() + static_cast<std::ptrdiff_t>(i));
+                    of.erase(of.begin() + static_cast<std::ptrdiff_t>(i));
                 }
                 break;
             default: s.run(below(3));
