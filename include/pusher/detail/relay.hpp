@@ -159,7 +159,7 @@ private:
         }
     };
 
-    // What followers are sent in one turn, each and all together.
+    // What a broker is sent in one turn of what it lacks, of one topic and of all.
     static constexpr std::size_t messages_for_one = 512;
     static constexpr std::size_t bytes_for_one = 256 * 1024;
     static constexpr std::size_t messages_for_all = 4096;

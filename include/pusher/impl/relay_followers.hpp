@@ -89,10 +89,11 @@ PUSHER_DECL void relay::announce_history(const copied& c, const follower& f) {
 
 /// All who are behind get a part of what they have not got.
 PUSHER_DECL void relay::bring_on() {
-    auto left = messages_for_all;
     bool outruns = false;
+    bool not_all = false; // were looked at
     for (std::uint32_t who = 0; who != turns_.size(); ++who) {
         auto& turns = turns_[who];
+        auto left = messages_for_all;
         bool ample = true;
         for (auto n = turns.size(); n != 0 && left != 0 && ample; --n) {
             auto topic = std::move(turns.front());
@@ -107,12 +108,13 @@ PUSHER_DECL void relay::bring_on() {
         }
         if (turns.empty())
             continue;
+        not_all = not_all || left == 0;
         if (left == 0 || ample)
             schedule();
         else
             plane_->wait_for(who);
     }
-    outruns_ = outruns || (outruns_ && left == 0);
+    outruns_ = outruns || (outruns_ && not_all);
     for (auto waiting = to_sync_; waiting != 0; waiting &= waiting - 1) {
         const auto who = static_cast<std::uint32_t>(std::countr_zero(waiting));
         if (behind_[who] != 0)
